@@ -1,0 +1,129 @@
+//! The Redis commands that a scenario can send, and what the server's command table says of each.
+//!
+//! A command here includes its options where they change what happens to memory (`SET KEEPTTL`).  Adding one is one
+//! line in [`COMMANDS`] and one arm in the node.  Source of the flags: redis 7.0.15, `src/commands/*.json`.
+
+/// What a request does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Command {
+    /// Read a string.
+    Get,
+    /// Length of a string; touches the key as GET does.
+    StrLen,
+    /// Whether a key exists; does not touch it.
+    Exists,
+    /// Write a string, with the stream's TTL when it has one.
+    Set,
+    /// SET … EX: the TTL in whole seconds, rounded up.
+    SetEx,
+    /// SET … PX: the TTL in milliseconds.
+    SetPx,
+    /// SET … KEEPTTL: keeps the key's own TTL.
+    SetKeepTtl,
+    /// SET … NX: only when the key is absent.
+    SetNx,
+    /// SET … XX: only when the key exists.
+    SetXx,
+    /// SETNX: only when the key is absent, never a TTL.
+    SetNxPlain,
+    /// Read and set the TTL.
+    GetEx,
+    /// Read and remove the TTL.
+    GetExPersist,
+    /// Read and delete.
+    GetDel,
+    /// Add one to an integer, creating it at the base value.
+    Incr,
+    /// Append bytes to a string.
+    Append,
+    /// Overwrite bytes at an offset.
+    SetRange,
+    /// Delete.
+    Del,
+    /// Delete, value freed in the background when large.
+    Unlink,
+    /// Set the TTL.
+    Expire,
+    /// Remove the TTL.
+    Persist,
+    /// Refresh the key's clock.
+    Touch,
+}
+
+/// One row of the command table.
+#[derive(Debug, Clone, Copy)]
+pub struct CommandSpec {
+    /// The command.
+    pub command: Command,
+    /// How a scenario spells it.
+    pub name: &'static str,
+    /// The command whose latency histogram it fills (`SET KEEPTTL` is SET).
+    pub base: &'static str,
+    /// Carries the deny-oom flag: refused when memory is over the limit and nothing can be evicted.
+    pub deny_oom: bool,
+    /// Counts in `keyspace_hits` / `keyspace_misses`.
+    pub counts_hits: bool,
+    /// Can be followed by `on-miss` (a read that can miss).
+    pub read: bool,
+    /// Can create a key, and so can stand in `on-miss`.
+    pub creates: bool,
+}
+
+const fn spec(command: Command, name: &'static str, base: &'static str, flags: [bool; 4]) -> CommandSpec {
+    let [deny_oom, counts_hits, read, creates] = flags;
+    CommandSpec { command, name, base, deny_oom, counts_hits, read, creates }
+}
+
+/// Every command, in the order of [`Command`].  Flags: deny-oom, counts hits, read, creates.
+pub const COMMANDS: &[CommandSpec] = &[
+    spec(Command::Get, "GET", "GET", [false, true, true, false]),
+    spec(Command::StrLen, "STRLEN", "STRLEN", [false, true, true, false]),
+    spec(Command::Exists, "EXISTS", "EXISTS", [false, true, true, false]),
+    spec(Command::Set, "SET", "SET", [true, false, false, true]),
+    spec(Command::SetEx, "SET EX", "SET", [true, false, false, true]),
+    spec(Command::SetPx, "SET PX", "SET", [true, false, false, true]),
+    spec(Command::SetKeepTtl, "SET KEEPTTL", "SET", [true, false, false, true]),
+    spec(Command::SetNx, "SET NX", "SET", [true, false, false, true]),
+    spec(Command::SetXx, "SET XX", "SET", [true, false, false, false]),
+    spec(Command::SetNxPlain, "SETNX", "SETNX", [true, false, false, true]),
+    spec(Command::GetEx, "GETEX", "GETEX", [false, true, true, false]),
+    spec(Command::GetExPersist, "GETEX PERSIST", "GETEX", [false, true, true, false]),
+    spec(Command::GetDel, "GETDEL", "GETDEL", [false, true, true, false]),
+    spec(Command::Incr, "INCR", "INCR", [true, false, false, true]),
+    spec(Command::Append, "APPEND", "APPEND", [true, false, false, true]),
+    spec(Command::SetRange, "SETRANGE", "SETRANGE", [true, false, false, true]),
+    spec(Command::Del, "DEL", "DEL", [false, false, false, false]),
+    spec(Command::Unlink, "UNLINK", "UNLINK", [false, false, false, false]),
+    spec(Command::Expire, "EXPIRE", "EXPIRE", [false, false, false, false]),
+    spec(Command::Persist, "PERSIST", "PERSIST", [false, false, false, false]),
+    spec(Command::Touch, "TOUCH", "TOUCH", [false, true, false, false]),
+];
+
+impl Command {
+    /// The command's row in the table.
+    #[must_use]
+    pub fn spec(self) -> &'static CommandSpec {
+        &COMMANDS[self as usize]
+    }
+
+    /// The command that a scenario calls `name` (upper or lower case).
+    #[must_use]
+    pub fn find(name: &str) -> Option<Command> {
+        COMMANDS.iter().find(|row| row.name.eq_ignore_ascii_case(name)).map(|row| row.command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_in_the_order_of_the_enum_and_names_are_unique() {
+        for (i, row) in COMMANDS.iter().enumerate() {
+            assert_eq!(row.command as usize, i, "{}", row.name);
+            assert_eq!(Command::find(row.name), Some(row.command));
+            assert_eq!(Command::find(&row.name.to_lowercase()), Some(row.command));
+        }
+        assert_eq!(Command::find("FLUSHALL"), None);
+    }
+}

@@ -1,0 +1,262 @@
+//! What the modelled server is told: redis.conf's directives that move memory, and what things cost on its machine.
+
+use crate::units::Bytes;
+
+/// `maxmemory-policy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MaxmemoryPolicy {
+    /// Refuse writes.
+    Noeviction,
+    /// Any key, least recently used of a sample.
+    AllkeysLru,
+    /// Any key, least frequently used of a sample.
+    AllkeysLfu,
+    /// Any key, at random.
+    AllkeysRandom,
+    /// Keys with a TTL, least recently used of a sample.
+    VolatileLru,
+    /// Keys with a TTL, least frequently used of a sample.
+    VolatileLfu,
+    /// Keys with a TTL, at random.
+    VolatileRandom,
+    /// Keys with a TTL, soonest to expire of a sample.
+    VolatileTtl,
+}
+
+/// Where a policy looks for victims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EvictionScope {
+    /// Nowhere: writes are refused.
+    Nothing,
+    /// The main table.
+    AllKeys,
+    /// The expires table.
+    Volatile,
+}
+
+/// How a policy ranks a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EvictionRanking {
+    /// Seconds since the last touch.
+    Lru,
+    /// Decayed logarithmic access counter.
+    Lfu,
+    /// No ranking.
+    Random,
+    /// Time of expiry.
+    Ttl,
+}
+
+/// One eviction policy: its name in redis.conf, where it looks, how it ranks.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyEntry {
+    /// The policy.
+    pub policy: MaxmemoryPolicy,
+    /// Its name in redis.conf.
+    pub name: &'static str,
+    /// Where it looks for victims.
+    pub scope: EvictionScope,
+    /// How it ranks them.
+    pub ranking: EvictionRanking,
+}
+
+/// All policies, in the order of [`MaxmemoryPolicy`].
+pub const POLICIES: &[PolicyEntry] = &[
+    PolicyEntry {
+        policy: MaxmemoryPolicy::Noeviction,
+        name: "noeviction",
+        scope: EvictionScope::Nothing,
+        ranking: EvictionRanking::Random,
+    },
+    PolicyEntry {
+        policy: MaxmemoryPolicy::AllkeysLru,
+        name: "allkeys-lru",
+        scope: EvictionScope::AllKeys,
+        ranking: EvictionRanking::Lru,
+    },
+    PolicyEntry {
+        policy: MaxmemoryPolicy::AllkeysLfu,
+        name: "allkeys-lfu",
+        scope: EvictionScope::AllKeys,
+        ranking: EvictionRanking::Lfu,
+    },
+    PolicyEntry {
+        policy: MaxmemoryPolicy::AllkeysRandom,
+        name: "allkeys-random",
+        scope: EvictionScope::AllKeys,
+        ranking: EvictionRanking::Random,
+    },
+    PolicyEntry {
+        policy: MaxmemoryPolicy::VolatileLru,
+        name: "volatile-lru",
+        scope: EvictionScope::Volatile,
+        ranking: EvictionRanking::Lru,
+    },
+    PolicyEntry {
+        policy: MaxmemoryPolicy::VolatileLfu,
+        name: "volatile-lfu",
+        scope: EvictionScope::Volatile,
+        ranking: EvictionRanking::Lfu,
+    },
+    PolicyEntry {
+        policy: MaxmemoryPolicy::VolatileRandom,
+        name: "volatile-random",
+        scope: EvictionScope::Volatile,
+        ranking: EvictionRanking::Random,
+    },
+    PolicyEntry {
+        policy: MaxmemoryPolicy::VolatileTtl,
+        name: "volatile-ttl",
+        scope: EvictionScope::Volatile,
+        ranking: EvictionRanking::Ttl,
+    },
+];
+
+impl MaxmemoryPolicy {
+    /// The policy's entry in [`POLICIES`].
+    #[must_use]
+    pub fn entry(self) -> &'static PolicyEntry {
+        &POLICIES[self as usize]
+    }
+
+    /// The policy that redis.conf calls `name`.
+    #[must_use]
+    pub fn find(name: &str) -> Option<MaxmemoryPolicy> {
+        POLICIES.iter().find(|entry| entry.name.eq_ignore_ascii_case(name)).map(|entry| entry.policy)
+    }
+
+    /// Whether objects need a clock or counter of their own, so that small integers cannot be shared.
+    #[must_use]
+    pub fn forbids_shared_integers(self) -> bool {
+        matches!(self.entry().ranking, EvictionRanking::Lru | EvictionRanking::Lfu)
+    }
+}
+
+/// The directives that the model follows.  Defaults are redis 7's.
+/// Source: redis 7.0.15 `src/config.c`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// `maxmemory`; zero: no limit.
+    pub maxmemory: Bytes,
+    /// `maxmemory-policy`.
+    pub maxmemory_policy: MaxmemoryPolicy,
+    /// `maxmemory-samples`: keys looked at for each victim, 1..=64.
+    pub maxmemory_samples: u32,
+    /// `maxmemory-eviction-tenacity`, 0..=100.
+    pub maxmemory_eviction_tenacity: u32,
+    /// `lfu-log-factor`.
+    pub lfu_log_factor: u32,
+    /// `lfu-decay-time` [min]; zero: no decay.
+    pub lfu_decay_time: u32,
+    /// `hz`, 1..=500.
+    pub hz: u32,
+    /// `dynamic-hz`.
+    pub dynamic_hz: bool,
+    /// `active-expire-effort`, 1..=10.
+    pub active_expire_effort: u32,
+    /// `activerehashing`.
+    pub activerehashing: bool,
+    /// `lazyfree-lazy-eviction`.
+    pub lazyfree_lazy_eviction: bool,
+    /// `databases`.
+    pub databases: u32,
+    /// `maxclients`.
+    pub maxclients: u32,
+    /// `latency-tracking`: a histogram for each command.
+    pub latency_tracking: bool,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        ServerConfig {
+            maxmemory: Bytes(0),
+            maxmemory_policy: MaxmemoryPolicy::Noeviction,
+            maxmemory_samples: 5,
+            maxmemory_eviction_tenacity: 10,
+            lfu_log_factor: 10,
+            lfu_decay_time: 1,
+            hz: 10,
+            dynamic_hz: true,
+            active_expire_effort: 1,
+            activerehashing: true,
+            lazyfree_lazy_eviction: false,
+            databases: 16,
+            maxclients: 10_000,
+            latency_tracking: true,
+        }
+    }
+}
+
+/// One directive set to a checked value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each variant is the directive of the same name in ServerConfig")]
+pub enum Setting {
+    Maxmemory(Bytes),
+    MaxmemoryPolicy(MaxmemoryPolicy),
+    MaxmemorySamples(u32),
+    MaxmemoryEvictionTenacity(u32),
+    LfuLogFactor(u32),
+    LfuDecayTime(u32),
+    Hz(u32),
+    DynamicHz(bool),
+    ActiveExpireEffort(u32),
+    Activerehashing(bool),
+    LazyfreeLazyEviction(bool),
+    Databases(u32),
+    Maxclients(u32),
+    LatencyTracking(bool),
+}
+
+impl ServerConfig {
+    /// Puts one directive in force.
+    pub fn apply(&mut self, setting: &Setting) {
+        match *setting {
+            Setting::Maxmemory(value) => self.maxmemory = value,
+            Setting::MaxmemoryPolicy(value) => self.maxmemory_policy = value,
+            Setting::MaxmemorySamples(value) => self.maxmemory_samples = value,
+            Setting::MaxmemoryEvictionTenacity(value) => self.maxmemory_eviction_tenacity = value,
+            Setting::LfuLogFactor(value) => self.lfu_log_factor = value,
+            Setting::LfuDecayTime(value) => self.lfu_decay_time = value,
+            Setting::Hz(value) => self.hz = value,
+            Setting::DynamicHz(value) => self.dynamic_hz = value,
+            Setting::ActiveExpireEffort(value) => self.active_expire_effort = value,
+            Setting::Activerehashing(value) => self.activerehashing = value,
+            Setting::LazyfreeLazyEviction(value) => self.lazyfree_lazy_eviction = value,
+            Setting::Databases(value) => self.databases = value,
+            Setting::Maxclients(value) => self.maxclients = value,
+            Setting::LatencyTracking(value) => self.latency_tracking = value,
+        }
+    }
+}
+
+/// What work costs on the server's machine: bounds what a time budget gets done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Costs {
+    /// CPU to expire one small key [ns].
+    pub expire_key_ns: u64,
+    /// CPU to evict one small key [ns].
+    pub evict_key_ns: u64,
+    /// Buckets that cron's rehash moves in one of its slices of a millisecond.
+    pub rehash_buckets_per_ms: u64,
+}
+
+impl Default for Costs {
+    /// *measured* on the machine of the recorded measurements (redis 7.0.15): see `docs/model.md`, costs.
+    fn default() -> Self {
+        Costs { expire_key_ns: 4_000, evict_key_ns: 3_000, rehash_buckets_per_ms: 2_350 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_stand_in_the_order_of_the_enum() {
+        for (i, entry) in POLICIES.iter().enumerate() {
+            assert_eq!(entry.policy as usize, i);
+            assert_eq!(MaxmemoryPolicy::find(entry.name), Some(entry.policy));
+        }
+        assert_eq!(POLICIES.len(), 8);
+    }
+}

@@ -1,0 +1,4 @@
+//! The simulated server.
+
+pub mod config;
+pub mod ledger;
