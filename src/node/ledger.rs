@@ -82,6 +82,7 @@ pub struct Ledger {
     parts: [u64; PARTS],
     used: u64,
     peak: u64,
+    high: u64,
 }
 
 impl Ledger {
@@ -122,11 +123,25 @@ impl Ledger {
     /// Takes note of the present use, as the server does after each command and in cron; true when it is a new peak.
     #[inline]
     pub fn note_peak(&mut self) -> bool {
+        if self.used <= self.high {
+            return false;
+        }
+        self.high = self.used;
         let higher = self.used > self.peak;
         if higher {
             self.peak = self.used;
         }
         higher
+    }
+
+    /// The largest use noted since the last call, which starts the next interval [B].
+    pub fn take_high(&mut self) -> u64 {
+        std::mem::replace(&mut self.high, self.used).max(self.used)
+    }
+
+    /// Forgets the peak.
+    pub fn reset_peak(&mut self) {
+        (self.peak, self.high) = (0, 0);
     }
 
     /// What `part` holds [B].

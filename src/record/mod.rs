@@ -3,29 +3,10 @@
 //! Plain data, filled by `sim`, read by `analysis` and `report`.  Integers only, so that two runs of one seed compare
 //! byte for byte.
 
+pub use crate::node::counters::{Counters, KeyspaceCounters};
 use crate::node::ledger::PARTS;
+pub use crate::node::notice::{EventKind, TableName};
 use crate::units::SimTime;
-
-/// Counters since the start, with `INFO`'s names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counters {
-    /// Commands processed.
-    pub total_commands_processed: u64,
-    /// Reads that found their key.
-    pub keyspace_hits: u64,
-    /// Reads that did not.
-    pub keyspace_misses: u64,
-    /// Keys evicted.
-    pub evicted_keys: u64,
-    /// Keys deleted because their TTL had passed.
-    pub expired_keys: u64,
-    /// Writes refused with `OOM command not allowed when used memory > 'maxmemory'`.
-    pub oom_errors: u64,
-    /// Expire cycles cut by their time limit.
-    pub expired_time_cap_reached_count: u64,
-    /// Time with memory over the limit after an eviction cycle [ms].
-    pub total_eviction_exceeded_time: u64,
-}
 
 /// One row of the timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,53 +52,6 @@ pub struct Event {
     pub at: SimTime,
     /// What.
     pub kind: EventKind,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EventKind {
-    /// A table began to rehash.
-    RehashStarted {
-        /// Which table.
-        table: TableName,
-        /// Buckets before.
-        from_buckets: u64,
-        /// Buckets after.
-        to_buckets: u64,
-    },
-    /// A table finished rehashing and freed its old array.
-    RehashEnded {
-        /// Which table.
-        table: TableName,
-        /// Buckets now.
-        buckets: u64,
-    },
-    /// A table wanted to grow and was refused, because it would pass `maxmemory`; noted once for each size.
-    ResizeRefused {
-        /// Which table.
-        table: TableName,
-        /// Buckets that it has.
-        buckets: u64,
-    },
-    /// The first write was refused for want of memory (`oom_first`).
-    OomFirst,
-    /// Writes were accepted again after a time of refusals (`oom_last`: the last refusal).
-    OomLast,
-    /// The first key was evicted.
-    EvictingFirst,
-    /// An expire cycle was cut by its time limit for the first time in a run of such cycles.
-    ExpireTimeCapReached,
-    /// An event of the scenario took place; the text is its description.
-    Scenario(String),
-}
-
-/// A table of the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TableName {
-    /// Keys.
-    Main,
-    /// Keys with a TTL.
-    Expires,
 }
 
 /// The peak and the ledger at that instant.

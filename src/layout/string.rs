@@ -1,0 +1,129 @@
+//! Values of type string: shared and private integers, embedded strings, raw strings.
+//!
+//! Source: redis 7.0.15 `src/object.c` (`createStringObject`, `tryObjectEncoding`), `src/networking.c`
+//! (`processMultibulkBuffer`).
+
+use super::sds;
+use crate::profile::{Profile, SizeClasses};
+
+/// Integers below this are shared objects where sharing is allowed.  Source: `OBJ_SHARED_INTEGERS`.
+pub const SHARED_INTEGERS: i64 = 10_000;
+
+/// The longest string [B].  Source: `proto-max-bulk-len`, default 512 MiB.
+pub const MAX_LENGTH: u64 = 512 * 1024 * 1024;
+
+/// An argument of at least this length keeps the query buffer it was read into [B].  Source: `PROTO_MBULK_BIG_ARG`.
+const BIG_ARGUMENT: u64 = 32 * 1024;
+
+/// How a string value is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Encoding {
+    /// A number in the object's pointer field, or a shared object.
+    Int,
+    /// Object and bytes in one allocation.
+    Embstr,
+    /// Object, and bytes in an allocation of their own.
+    Raw,
+}
+
+/// A string value as it is allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StringValue {
+    /// How it is stored.
+    pub encoding: Encoding,
+    /// Class of the allocation of its bytes, beside the object; 0 unless raw [B].
+    pub bytes_class: u64,
+    /// Everything it costs: object and bytes, in size classes [B].
+    pub total: u64,
+}
+
+/// A value of `len` bytes that is no integer, as SET stores it.
+#[inline]
+#[must_use]
+pub fn written(len: u64, profile: &Profile, classes: SizeClasses) -> StringValue {
+    if len <= profile.embstr_max {
+        // Object, header of type 8, bytes, terminator.
+        let total = classes.class(profile.robj + 3 + len + 1);
+        return StringValue { encoding: Encoding::Embstr, bytes_class: 0, total };
+    }
+    // The query buffer that becomes the value holds the line's CR LF besides.
+    let request = if len >= BIG_ARGUMENT { sds::header(len) + len + 2 + 1 } else { sds::request(len) };
+    raw(classes.class(request), profile, classes)
+}
+
+/// A raw value whose bytes lie in an allocation of `bytes_class`.
+#[must_use]
+pub fn raw(bytes_class: u64, profile: &Profile, classes: SizeClasses) -> StringValue {
+    StringValue { encoding: Encoding::Raw, bytes_class, total: classes.class(profile.robj) + bytes_class }
+}
+
+/// A value that is an integer.  `shared`: small integers may be shared objects.
+#[inline]
+#[must_use]
+pub fn integer(value: i64, shared: bool, profile: &Profile, classes: SizeClasses) -> StringValue {
+    let total =
+        if shared && (0..SHARED_INTEGERS).contains(&value) { 0 } else { classes.class(profile.robj) };
+    StringValue { encoding: Encoding::Int, bytes_class: 0, total }
+}
+
+/// The value after it grew to `len` bytes in place (APPEND, SETRANGE): an embedded or integer value first becomes an
+/// exact raw copy of `old_len` bytes.
+#[must_use]
+pub fn grown(value: StringValue, old_len: u64, len: u64, profile: &Profile, classes: SizeClasses) -> StringValue {
+    let class = match value.encoding {
+        Encoding::Raw => value.bytes_class,
+        Encoding::Embstr | Encoding::Int => classes.class(sds::request(old_len)),
+    };
+    raw(sds::grow(class, len, classes), profile, classes)
+}
+
+/// Decimal digits of an integer, sign included: its length as a string.
+#[must_use]
+pub fn digits(value: i64) -> u64 {
+    u64::from(value.unsigned_abs().checked_ilog10().unwrap_or(0)) + 1 + u64::from(value < 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Allocator;
+
+    fn profile() -> &'static Profile {
+        Profile::find("redis-7.0").expect("a listed profile")
+    }
+
+    #[test]
+    fn values_cost_what_servers_were_measured_to_take() {
+        // (bytes, quantum 8, quantum 16): per-key differences of the recorded `static` cases.
+        for (len, q8, q16) in [(1, 24, 32), (8, 32, 32), (32, 56, 64), (44, 64, 64), (45, 16 + 56, 16 + 64)] {
+            assert_eq!(written(len, profile(), Allocator::Bundled.classes()).total, q8, "{len}");
+            assert_eq!(written(len, profile(), Allocator::System.classes()).total, q16, "{len}");
+        }
+        for (len, total) in [(100, 16 + 112), (500, 16 + 512), (1000, 16 + 1024), (4000, 16 + 4096), (20_000, 16 + 20_480)] {
+            assert_eq!(written(len, profile(), Allocator::Bundled.classes()).total, total, "{len}");
+        }
+    }
+
+    #[test]
+    fn small_integers_are_shared_only_where_allowed() {
+        let classes = Allocator::System.classes();
+        assert_eq!(integer(9_999, true, profile(), classes).total, 0);
+        assert_eq!(integer(10_000, true, profile(), classes).total, 16);
+        assert_eq!(integer(-1, true, profile(), classes).total, 16);
+        assert_eq!(integer(5, false, profile(), classes).total, 16);
+        for (value, expected) in [(0, 1), (9, 1), (10, 2), (-1, 2), (i64::MIN, 20), (i64::MAX, 19)] {
+            assert_eq!(digits(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn an_embedded_value_that_grows_becomes_raw_with_slack() {
+        let classes = Allocator::Bundled.classes();
+        let value = written(40, profile(), classes);
+        let after = grown(value, 40, 50, profile(), classes);
+        // Exact copy: 3 + 40 + 1 = 44 -> 48, too small for 50; asks 100 + 3 + 1 = 104 -> 112.
+        assert_eq!(after, raw(112, profile(), classes));
+        assert_eq!(grown(after, 50, 108, profile(), classes), after);
+    }
+}

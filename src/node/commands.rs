@@ -1,0 +1,368 @@
+//! What each command does to the keys and to memory.
+//!
+//! Source: redis 7.0.15 `src/t_string.c`, `src/db.c`, `src/expire.c`, `src/server.c` (`processCommand`).
+
+use super::eviction::Evicted;
+use super::keys::{NIL, NO_ID, Slot};
+use super::notice::{EventKind, TableName};
+use super::{Node, string};
+use crate::command::Command;
+
+/// A key as a request names it.
+#[derive(Debug, Clone, Copy)]
+pub struct KeyRef {
+    /// Dense id over all keyspaces, or [`super::ANONYMOUS`] for a key that is never asked for again.
+    pub id: u32,
+    /// Hash of its name: the same for the same key, always.
+    pub hash: u32,
+    /// Index of its keyspace.
+    pub keyspace: u8,
+}
+
+/// What a write stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// So many bytes that are no integer.
+    Bytes(u64),
+    /// An integer.
+    Int(i64),
+}
+
+/// A write.
+#[derive(Debug, Clone, Copy)]
+pub struct Write {
+    /// Length of the key [B]; used when the key is new.
+    pub key_length: u64,
+    /// What is stored; for APPEND and SETRANGE what is added.
+    pub payload: Payload,
+    /// SETRANGE's offset [B].
+    pub offset: u64,
+    /// TTL that the command sets [ms].
+    pub ttl_ms: Option<u64>,
+}
+
+/// The server's answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// A read found its key; bytes of the value.
+    Hit(u64),
+    /// A read did not.
+    Miss,
+    /// A write took place.
+    Done,
+    /// A write had nothing to do: NX on a key that exists, XX or DEL on one that does not.
+    Nothing,
+    /// `OOM command not allowed when used memory > 'maxmemory'`.
+    OutOfMemory,
+}
+
+impl Reply {
+    /// Bytes of the reply in RESP2 [B]: `$5\r\nhello\r\n`, `$-1\r\n`, `+OK\r\n`, `:0\r\n`, the error's text.
+    #[inline]
+    #[must_use]
+    pub fn bytes(self) -> u64 {
+        match self {
+            Reply::Hit(length) => length + string::digits(length.cast_signed()) + 5,
+            Reply::Miss | Reply::Done => 5,
+            Reply::Nothing => 4,
+            Reply::OutOfMemory => 64,
+        }
+    }
+}
+
+impl Node {
+    /// Runs one command, as the server does: evicts first, refuses what would need memory when nothing can be evicted,
+    /// then executes, then takes note of the peak.
+    #[inline]
+    pub fn execute(&mut self, command: Command, key: KeyRef, write: &Write) -> Reply {
+        let evicted = self.evict_before_command();
+        let spec = command.spec();
+        self.note_command_once(command);
+        self.counters.total_commands_processed += 1;
+        if evicted == Evicted::Failed && spec.deny_oom {
+            return self.refuse(key);
+        }
+        if spec.deny_oom && self.refusing {
+            self.refusing = false;
+            self.note_event(EventKind::OomLast);
+        }
+        let reply = self.dispatch(command, key, write);
+        if spec.counts_hits {
+            let hit = matches!(reply, Reply::Hit(_));
+            self.counters.keyspace_hits += u64::from(hit);
+            self.counters.keyspace_misses += u64::from(!hit);
+            let keyspace = &mut self.keyspaces[key.keyspace as usize];
+            keyspace.hits += u64::from(hit);
+            keyspace.misses += u64::from(!hit);
+        }
+        self.note_peak();
+        reply
+    }
+
+    #[inline]
+    fn dispatch(&mut self, command: Command, key: KeyRef, write: &Write) -> Reply {
+        match command {
+            Command::Get | Command::Touch => self.read(key, true),
+            Command::StrLen => match self.read(key, true) {
+                // The reply is a number, not the value.
+                Reply::Hit(_) => Reply::Hit(0),
+                other => other,
+            },
+            Command::Exists => self.read(key, false),
+            Command::GetEx => self.read_and(key, |node, slot| node.expire(slot, write)),
+            Command::GetExPersist => self.read_and(key, Node::persist),
+            Command::GetDel => self.read_and(key, Node::delete_key),
+            Command::Set | Command::SetEx | Command::SetPx | Command::SetKeepTtl | Command::SetNx | Command::SetXx
+            | Command::SetNxPlain => self.set(command, key, write),
+            Command::Incr => self.incr(key, write),
+            Command::Append => self.append(key, write),
+            Command::SetRange => self.set_range(key, write),
+            Command::Del | Command::Unlink => self.del(key),
+            Command::Expire => self.write_existing(key, |node, slot| node.expire(slot, write)),
+            Command::Persist => self.write_existing(key, Node::persist),
+        }
+    }
+
+    fn refuse(&mut self, key: KeyRef) -> Reply {
+        if self.counters.oom_errors == 0 {
+            self.note_event(EventKind::OomFirst);
+        }
+        self.refusing = true;
+        self.counters.oom_errors += 1;
+        self.keyspaces[key.keyspace as usize].oom_errors += 1;
+        Reply::OutOfMemory
+    }
+
+    #[inline]
+    fn note_command_once(&mut self, command: Command) {
+        let bit = 1 << command as u32;
+        if self.commands_seen & bit == 0 {
+            self.commands_seen |= bit;
+            self.note_command(command.spec().base);
+        }
+    }
+
+    /// Looks a key up: rehash steps, lazy expiry, and the clock when `touch`.
+    #[inline]
+    fn lookup(&mut self, key: KeyRef, touch: bool) -> Option<Slot> {
+        if self.main.rehashing() {
+            self.rehash_step(TableName::Main, self.profile.rehash_steps_lookup);
+        }
+        // The expiry check looks the key up in the expires table.
+        if self.expires.rehashing() {
+            self.rehash_step(TableName::Expires, self.profile.rehash_steps_lookup);
+        }
+        if key.id == NO_ID {
+            return None;
+        }
+        let slot = self.keys.index[key.id as usize];
+        if slot == NIL || self.expire_if_needed(slot) {
+            return None;
+        }
+        if touch {
+            self.touch(slot);
+        }
+        Some(slot)
+    }
+
+    #[inline]
+    fn read(&mut self, key: KeyRef, touch: bool) -> Reply {
+        match self.lookup(key, touch) {
+            Some(slot) => Reply::Hit(self.value_length(slot)),
+            None => Reply::Miss,
+        }
+    }
+
+    fn read_and(&mut self, key: KeyRef, then: impl FnOnce(&mut Node, Slot)) -> Reply {
+        let Some(slot) = self.lookup(key, true) else { return Reply::Miss };
+        let length = self.value_length(slot);
+        then(self, slot);
+        Reply::Hit(length)
+    }
+
+    fn write_existing(&mut self, key: KeyRef, then: impl FnOnce(&mut Node, Slot)) -> Reply {
+        let Some(slot) = self.lookup(key, true) else { return Reply::Nothing };
+        then(self, slot);
+        Reply::Done
+    }
+
+    /// Length of a value as a string [B].
+    #[inline]
+    fn value_length(&self, slot: Slot) -> u64 {
+        let cold = self.keys.cold[slot as usize];
+        match cold.encoding {
+            string::Encoding::Int => string::digits(cold.payload.cast_signed()),
+            string::Encoding::Embstr | string::Encoding::Raw => cold.payload,
+        }
+    }
+
+    fn set(&mut self, command: Command, key: KeyRef, write: &Write) -> Reply {
+        let found = self.lookup(key, true);
+        let refused = match command {
+            Command::SetNx | Command::SetNxPlain => found.is_some(),
+            Command::SetXx => found.is_none(),
+            _ => false,
+        };
+        if refused {
+            return Reply::Nothing;
+        }
+        let slot = match found {
+            Some(slot) => {
+                self.overwrite(slot, write.payload);
+                slot
+            }
+            None => self.create(key, write.key_length, write.payload),
+        };
+        let timed = self.keys.hot[slot as usize].has_ttl();
+        match (command, write.ttl_ms) {
+            (Command::SetKeepTtl, _) | (Command::SetNxPlain, _) => {}
+            (_, Some(ttl)) => self.set_ttl(slot, self.now_ms + ttl),
+            (_, None) if timed => self.remove_ttl(slot),
+            (_, None) => {}
+        }
+        Reply::Done
+    }
+
+    /// Adds a key that is absent.
+    #[inline]
+    fn create(&mut self, key: KeyRef, key_length: u64, payload: Payload) -> Slot {
+        // The lookup has made the first of the steps.
+        let steps = self.profile.rehash_steps_insert - self.profile.rehash_steps_lookup;
+        self.rehash_step(TableName::Main, steps);
+        let (payload, value) = self.stored(payload);
+        self.add_key(key, key_length, payload, value)
+    }
+
+    /// Replaces the value of a key that exists.
+    fn overwrite(&mut self, slot: Slot, payload: Payload) {
+        // One dictionary call less than an insertion.
+        let steps = self.profile.rehash_steps_insert - self.profile.rehash_steps_lookup - 1;
+        self.rehash_step(TableName::Main, steps);
+        let (payload, value) = self.stored(payload);
+        self.replace_value(slot, payload, value);
+        // The new object has a clock of its own, or inherits the old one's: they differ only while a child lives,
+        // since the lookup has just touched the old object.
+        if self.child_active && !self.counts_accesses() && !self.profile.lru_inherited_on_overwrite {
+            let clock = self.lru_clock;
+            self.keys.hot[slot as usize].set_clock(clock);
+        }
+    }
+
+    fn incr(&mut self, key: KeyRef, write: &Write) -> Reply {
+        match self.lookup(key, true) {
+            None => {
+                self.create(key, write.key_length, Payload::Int(1));
+            }
+            Some(slot) => {
+                let old = self.keys.cold[slot as usize].payload.cast_signed();
+                let (payload, value) = self.stored(Payload::Int(old.saturating_add(1)));
+                self.replace_value(slot, payload, value);
+            }
+        }
+        Reply::Done
+    }
+
+    fn append(&mut self, key: KeyRef, write: &Write) -> Reply {
+        let Payload::Bytes(more) = write.payload else { return Reply::Nothing };
+        match self.lookup(key, true) {
+            None => {
+                self.create(key, write.key_length, write.payload);
+            }
+            Some(slot) => self.grow_value(slot, self.value_length(slot) + more),
+        }
+        Reply::Done
+    }
+
+    fn set_range(&mut self, key: KeyRef, write: &Write) -> Reply {
+        let Payload::Bytes(more) = write.payload else { return Reply::Nothing };
+        let end = write.offset + more;
+        match self.lookup(key, true) {
+            None => {
+                // A new value is made raw, with exactly the bytes it needs.
+                let steps = self.profile.rehash_steps_insert - self.profile.rehash_steps_lookup;
+                self.rehash_step(TableName::Main, steps);
+                let class = self.classes.class(crate::layout::sds::request(end));
+                let value = string::raw(class, self.profile, self.classes);
+                self.add_key(key, write.key_length, end, value);
+            }
+            Some(slot) => {
+                let length = self.value_length(slot);
+                self.grow_value(slot, length.max(end));
+            }
+        }
+        Reply::Done
+    }
+
+    /// Grows a value in place to `length` bytes, at most what the server allows a string.
+    fn grow_value(&mut self, slot: Slot, length: u64) {
+        let length = length.min(crate::layout::string::MAX_LENGTH);
+        let old_length = self.value_length(slot);
+        let before = self.keys.cold[slot as usize].value(self.object_class);
+        let after = string::grown(before, old_length, length, self.profile, self.classes);
+        self.replace_value(slot, length, after);
+    }
+
+    fn del(&mut self, key: KeyRef) -> Reply {
+        // A key that has expired is deleted by the check before, and not by DEL.
+        if key.id == NO_ID || self.keys.index[key.id as usize] == NIL {
+            return Reply::Nothing;
+        }
+        let slot = self.keys.index[key.id as usize];
+        if self.expire_if_needed(slot) {
+            return Reply::Nothing;
+        }
+        self.delete_key(slot);
+        Reply::Done
+    }
+
+    /// DEL of a key named by its slot, for a caller that visits every key.
+    pub(crate) fn delete_slot(&mut self, slot: Slot) {
+        self.note_command_once(Command::Del);
+        self.counters.total_commands_processed += 1;
+        self.evict_before_command();
+        // Eviction may have taken the key itself.
+        if self.keys.hot[slot as usize].present() {
+            self.delete_key(slot);
+        }
+        self.note_peak();
+    }
+
+    /// SET … KEEPTTL of a key named by its slot.
+    pub(crate) fn overwrite_slot(&mut self, slot: Slot, payload: Payload) -> Reply {
+        let key = KeyRef { id: NO_ID, hash: 0, keyspace: self.keys.cold[slot as usize].keyspace };
+        self.note_command_once(Command::Set);
+        self.counters.total_commands_processed += 1;
+        if self.evict_before_command() == Evicted::Failed {
+            return self.refuse(key);
+        }
+        if !self.keys.hot[slot as usize].present() || self.expire_if_needed(slot) {
+            return Reply::Nothing;
+        }
+        self.touch(slot);
+        self.overwrite(slot, payload);
+        self.note_peak();
+        Reply::Done
+    }
+
+    /// Adds a key without a command, as loading an RDB file does: no eviction, no refusal.
+    pub fn load(&mut self, key: KeyRef, key_length: u64, payload: Payload, ttl_ms: Option<u64>) {
+        let (payload, value) = self.stored(payload);
+        let slot = self.add_key(key, key_length, payload, value);
+        if let Some(ttl) = ttl_ms {
+            self.set_ttl(slot, self.now_ms + ttl);
+        }
+        self.note_peak();
+    }
+
+    fn expire(&mut self, slot: Slot, write: &Write) {
+        if let Some(ttl) = write.ttl_ms {
+            self.set_ttl(slot, self.now_ms + ttl);
+        }
+    }
+
+    fn persist(&mut self, slot: Slot) {
+        if self.keys.hot[slot as usize].has_ttl() {
+            self.remove_ttl(slot);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What the server counts, with `INFO`'s names.
+
+/// Counters since the start, with `INFO`'s names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Commands processed.
+    pub total_commands_processed: u64,
+    /// Reads that found their key.
+    pub keyspace_hits: u64,
+    /// Reads that did not.
+    pub keyspace_misses: u64,
+    /// Keys evicted.
+    pub evicted_keys: u64,
+    /// Keys deleted because their TTL had passed.
+    pub expired_keys: u64,
+    /// Writes refused with `OOM command not allowed when used memory > 'maxmemory'`.
+    pub oom_errors: u64,
+    /// Expire cycles cut by their time limit.
+    pub expired_time_cap_reached_count: u64,
+    /// Time with memory over the limit after an eviction cycle [ms].
+    pub total_eviction_exceeded_time: u64,
+}
+
+/// What the server counts for one keyspace of the scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyspaceCounters {
+    /// Keys present.
+    pub keys: u64,
+    /// Of them with a TTL.
+    pub expires: u64,
+    /// Their bytes: entries, keys, values, expires entries [B].
+    pub bytes: u64,
+    /// Reads that hit.
+    pub hits: u64,
+    /// Reads that missed.
+    pub misses: u64,
+    /// Writes refused.
+    pub oom_errors: u64,
+    /// Keys evicted.
+    pub evicted_keys: u64,
+    /// Keys without a TTL that were evicted.
+    pub evicted_untimed_keys: u64,
+    /// Keys expired.
+    pub expired_keys: u64,
+}

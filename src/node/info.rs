@@ -1,0 +1,193 @@
+//! `INFO`: what the server says of itself, by its own definitions.
+//!
+//! The split into overhead and dataset uses nominal struct sizes, as the server's does: it is derived from counts, beside
+//! the ledger that charges size classes.  Source: redis 7.0.15 `src/object.c` (`getMemoryOverheadData`).
+
+use super::Node;
+use super::config::{EvictionScope, ServerConfig};
+use super::counters::{Counters, KeyspaceCounters};
+use super::ledger::PARTS;
+use super::notice::EventKind;
+use crate::profile::{Allocator, Profile};
+
+/// File descriptors beyond `maxclients`.  Source: `CONFIG_FDSET_INCR`.
+const FDSET_INCREMENT: u64 = 128;
+/// `maxclients` and `databases` of the servers whose startup memory was measured.
+const MEASURED_MAXCLIENTS: u64 = 10_000;
+const MEASURED_DATABASES: u64 = 16;
+
+/// The peak of `used_memory` and the ledger at that instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PeakRecord {
+    /// `used_memory_peak` [B].
+    pub used_memory: u64,
+    /// When it was reached [µs of the server's clock].
+    pub at_us: u64,
+    /// By part [B].
+    pub parts: [u64; PARTS],
+    /// Keys present.
+    pub keys: u64,
+}
+
+/// What `INFO` and `DBSIZE` say at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeInfo {
+    /// `used_memory` [B].
+    pub used_memory: u64,
+    /// `used_memory_peak` [B].
+    pub used_memory_peak: u64,
+    /// `used_memory` by part [B].
+    pub parts: [u64; PARTS],
+    /// `used_memory_overhead` [B].
+    pub used_memory_overhead: u64,
+    /// `mem_clients_normal` [B].
+    pub mem_clients_normal: u64,
+    /// `maxmemory` in force [B].
+    pub maxmemory: u64,
+    /// Keys.
+    pub keys: u64,
+    /// Keys with a TTL.
+    pub expires: u64,
+    /// Keys whose TTL has passed, still there.
+    pub expired_resident_keys: u64,
+    /// Their bytes [B].
+    pub expired_resident_bytes: u64,
+    /// Bytes that the policy could evict [B].
+    pub evictable_bytes: u64,
+    /// Old bucket arrays still alive [B].
+    pub rehashing_bytes: u64,
+    /// `expired_stale_perc` in thousandths of a percent.
+    pub expired_stale_millipercent: u64,
+    /// Counters.
+    pub counters: Counters,
+}
+
+/// A keyspace at one instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeyspaceState {
+    /// Counters and sizes.
+    pub counters: KeyspaceCounters,
+    /// Bytes of keys whose TTL has passed [B].
+    pub expired_resident_bytes: u64,
+}
+
+/// `used_memory_startup` of a server with this configuration: the measured figure, moved by `maxclients` (the event
+/// loop's arrays) and `databases` [B].
+pub(super) fn startup_memory(profile: &Profile, allocator: Allocator, config: &ServerConfig) -> u64 {
+    let (base, database) = match allocator {
+        Allocator::Bundled => (profile.startup_bundled, profile.database_bundled),
+        Allocator::System => (profile.startup_system, profile.database_system),
+    };
+    let classes = allocator.classes();
+    // Registered events of 32 bytes, fired ones of 8, poll results of 12, one each for every descriptor.
+    let event_loop = |maxclients: u64| -> u64 {
+        let descriptors = maxclients + FDSET_INCREMENT;
+        [32, 8, 12].iter().map(|size| classes.class(size * descriptors)).sum()
+    };
+    let moved = base + event_loop(u64::from(config.maxclients)) + u64::from(config.databases) * database;
+    moved.saturating_sub(event_loop(MEASURED_MAXCLIENTS) + MEASURED_DATABASES * database)
+}
+
+impl Node {
+    /// What the server says now.
+    #[must_use]
+    pub fn info(&mut self) -> NodeInfo {
+        self.pending.advance(self.now_ms);
+        let (expired_resident_keys, expired_resident_bytes) = self.pending.expired();
+        NodeInfo {
+            used_memory: self.ledger.used(),
+            used_memory_peak: self.ledger.peak(),
+            parts: self.ledger.parts(),
+            used_memory_overhead: self.overhead(),
+            mem_clients_normal: self.clients.mem_clients_normal(),
+            maxmemory: self.config.maxmemory.0,
+            keys: self.main.len(),
+            expires: self.expires.len(),
+            expired_resident_keys,
+            expired_resident_bytes,
+            evictable_bytes: self.evictable_bytes(),
+            rehashing_bytes: 8 * (self.main.old_buckets() + self.expires.old_buckets()),
+            expired_stale_millipercent: self.stale_millipercent(),
+            counters: self.counters,
+        }
+    }
+
+    /// `used_memory_overhead` by nominal struct sizes [B].
+    fn overhead(&self) -> u64 {
+        let per_key = self.profile.dict_entry + self.profile.robj;
+        self.startup
+            + self.profile.overhead_caches
+            + self.clients.mem_clients_normal()
+            + self.main.len() * per_key
+            + self.expires.len() * self.profile.expires_entry
+            + 8 * (self.main.buckets() + self.expires.buckets())
+    }
+
+    /// Bytes of the keys that the policy could evict [B].
+    fn evictable_bytes(&self) -> u64 {
+        match self.config.maxmemory_policy.entry().scope {
+            EvictionScope::Nothing => 0,
+            EvictionScope::AllKeys => self.keyspaces.iter().map(|k| k.bytes).sum(),
+            EvictionScope::Volatile => self.pending.total_bytes(),
+        }
+    }
+
+    /// `used_memory_startup` [B].
+    #[must_use]
+    pub fn used_memory_startup(&self) -> u64 {
+        self.startup
+    }
+
+    /// The peak so far.
+    #[must_use]
+    pub fn peak(&self) -> PeakRecord {
+        self.peak
+    }
+
+    /// Microseconds from the start of the run to an instant of the server's clock; zero before it.
+    #[must_use]
+    pub fn since_start_us(&self, clock_us: u64) -> u64 {
+        clock_us.saturating_sub(self.epoch_us)
+    }
+
+    /// Every keyspace now; a look at every key with a TTL.
+    #[must_use]
+    pub fn keyspace_states(&self) -> Vec<KeyspaceState> {
+        let expired = self.expired_resident_by_keyspace();
+        let state = |(&counters, expired_resident_bytes)| KeyspaceState { counters, expired_resident_bytes };
+        self.keyspaces.iter().zip(expired).map(state).collect()
+    }
+
+    /// Forgets what happened while the node was being filled before the run: counters, the peak and events start anew.
+    pub fn reset_stats(&mut self) {
+        self.counters = Counters::default();
+        for keyspace in &mut self.keyspaces {
+            *keyspace = KeyspaceCounters {
+                keys: keyspace.keys,
+                expires: keyspace.expires,
+                bytes: keyspace.bytes,
+                ..KeyspaceCounters::default()
+            };
+        }
+        self.events.clear();
+        self.ledger.reset_peak();
+        self.peak = super::PeakRecord::default();
+        self.note_peak();
+    }
+
+    /// Takes the events noted since the last call, with their times [µs of the server's clock].
+    pub fn take_events(&mut self) -> Vec<(u64, EventKind)> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Events that were not kept because there were too many.
+    #[must_use]
+    pub fn events_dropped(&self) -> u64 {
+        self.events_dropped
+    }
+
+    /// The largest `used_memory` since the last call [B].
+    pub fn take_high(&mut self) -> u64 {
+        self.ledger.take_high()
+    }
+}

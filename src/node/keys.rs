@@ -1,0 +1,249 @@
+//! The keys that are present, as columns indexed by slot.
+//!
+//! A key of the scenario has a dense id; [`Keys::index`] says in which slot its entry stands, if it is present.  Slots
+//! are handed out again after a delete.  What a hit touches lies in one 16-byte cell ([`Hot`]); sizes lie apart; the
+//! columns for TTLs exist only once a key has one.  Memory: 4 bytes for each id, 32 for each slot, 12 more with TTLs.
+//!
+//! Keys that are never asked for again (traffic that makes new keys) have no id: they are reached only through the
+//! tables, as the server reaches them when it evicts or expires.
+
+use crate::layout::string::{Encoding, StringValue};
+
+/// A slot's number; [`NIL`] stands for none.
+pub(crate) type Slot = u32;
+
+/// No slot.
+pub(crate) const NIL: Slot = 0;
+
+/// The owner of a key without id.
+pub(crate) const NO_ID: u32 = u32::MAX;
+
+/// The clock: 24 bits, LRU seconds or LFU minutes and counter.
+const CLOCK_MASK: u32 = (1 << 24) - 1;
+/// The key has a TTL.
+const HAS_TTL: u32 = 1 << 24;
+/// The slot holds a key.
+const PRESENT: u32 = 1 << 25;
+
+/// What an access touches.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Hot {
+    /// Next entry of the chain in the main table; next free slot when empty.
+    pub(crate) next: Slot,
+    /// Clock and flags.
+    meta: u32,
+    /// Hash of the key's name.
+    pub(crate) hash: u32,
+    /// The key's id, or [`NO_ID`].
+    pub(crate) owner: u32,
+}
+
+impl Hot {
+    /// The 24-bit clock field of the object.
+    #[inline]
+    pub(crate) fn clock(self) -> u32 {
+        self.meta & CLOCK_MASK
+    }
+
+    /// Writes the clock field.
+    #[inline]
+    pub(crate) fn set_clock(&mut self, clock: u32) {
+        debug_assert!(clock <= CLOCK_MASK, "the clock has 24 bits");
+        self.meta = (self.meta & !CLOCK_MASK) | clock;
+    }
+
+    /// Whether the key has a TTL.
+    #[inline]
+    pub(crate) fn has_ttl(self) -> bool {
+        self.meta & HAS_TTL != 0
+    }
+
+    /// Notes that the key has, or has not, a TTL.
+    #[inline]
+    pub(crate) fn set_has_ttl(&mut self, has: bool) {
+        self.meta = if has { self.meta | HAS_TTL } else { self.meta & !HAS_TTL };
+    }
+
+    /// Whether the slot holds a key.
+    #[inline]
+    pub(crate) fn present(self) -> bool {
+        self.meta & PRESENT != 0
+    }
+}
+
+/// Sizes of one key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cold {
+    /// Length of the value [B], or the integer itself.
+    pub(crate) payload: u64,
+    /// What the value costs: object and bytes, in size classes [B].
+    pub(crate) value_total: u32,
+    /// Class of the key string in units of 8 bytes.
+    key_units: u16,
+    /// Index of the keyspace.
+    pub(crate) keyspace: u8,
+    /// How the value is stored.
+    pub(crate) encoding: Encoding,
+}
+
+impl Cold {
+    /// The sizes of no key.
+    const EMPTY: Cold = Cold { payload: 0, value_total: 0, key_units: 0, keyspace: 0, encoding: Encoding::Int };
+
+    /// Sizes of a key whose string lies in a class of `key_class` bytes, and of its value.
+    pub(crate) fn new(keyspace: u8, key_class: u64, payload: u64, value: StringValue) -> Cold {
+        debug_assert!(key_class.is_multiple_of(8) && key_class / 8 <= u64::from(u16::MAX), "keys are at most 64 KiB");
+        let mut cold = Cold { keyspace, key_units: (key_class / 8) as u16, ..Cold::EMPTY };
+        cold.set_value(payload, value);
+        cold
+    }
+
+    /// Writes another value's sizes.
+    pub(crate) fn set_value(&mut self, payload: u64, value: StringValue) {
+        debug_assert!(value.total <= u64::from(u32::MAX), "values are at most 512 MiB, their slack included");
+        (self.payload, self.value_total, self.encoding) = (payload, value.total as u32, value.encoding);
+    }
+
+    /// The value as it is allocated; `object_class`: class of the object of a raw value [B].
+    pub(crate) fn value(self, object_class: u64) -> StringValue {
+        let total = u64::from(self.value_total);
+        let bytes_class = if self.encoding == Encoding::Raw { total - object_class } else { 0 };
+        StringValue { encoding: self.encoding, bytes_class, total }
+    }
+
+    /// Class of the key string [B].
+    #[inline]
+    pub(crate) fn key_class(self) -> u64 {
+        u64::from(self.key_units) * 8
+    }
+}
+
+/// The columns.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    /// Slot of each id, [`NIL`] when the key is absent.
+    pub(crate) index: Vec<Slot>,
+    /// What an access touches; slot 0 is never used.
+    pub(crate) hot: Vec<Hot>,
+    /// Sizes.
+    pub(crate) cold: Vec<Cold>,
+    /// When the key expires [ms of the server's clock]; empty until a key has a TTL.
+    pub(crate) expire_at: Vec<u64>,
+    /// Next entry of the chain in the expires table; empty until a key has a TTL.
+    pub(crate) expires_next: Vec<Slot>,
+    free: Slot,
+}
+
+impl Keys {
+    /// Columns for `ids` ids, no key present.
+    pub(crate) fn new(ids: usize) -> Keys {
+        Keys { index: vec![NIL; ids], hot: vec![Hot::default()], cold: vec![Cold::EMPTY], ..Keys::default() }
+    }
+
+    /// Puts a key into a slot of its own.  The key must be absent.
+    pub(crate) fn insert(&mut self, owner: u32, hash: u32, clock: u32, cold: Cold) -> Slot {
+        let hot = Hot { next: NIL, meta: PRESENT | clock, hash, owner };
+        let slot = if self.free == NIL {
+            self.hot.push(hot);
+            self.cold.push(cold);
+            if !self.expire_at.is_empty() {
+                self.expire_at.push(0);
+                self.expires_next.push(NIL);
+            }
+            (self.hot.len() - 1) as Slot
+        } else {
+            let slot = self.free;
+            self.free = self.hot[slot as usize].next;
+            self.hot[slot as usize] = hot;
+            self.cold[slot as usize] = cold;
+            slot
+        };
+        if owner != NO_ID {
+            debug_assert_eq!(self.index[owner as usize], NIL, "the key is present already");
+            self.index[owner as usize] = slot;
+        }
+        slot
+    }
+
+    /// Empties a slot, whose key must already be out of the tables.
+    pub(crate) fn remove(&mut self, slot: Slot) {
+        let hot = &mut self.hot[slot as usize];
+        debug_assert!(hot.present(), "the slot is empty already");
+        if hot.owner != NO_ID {
+            self.index[hot.owner as usize] = NIL;
+        }
+        *hot = Hot { next: self.free, ..Hot::default() };
+        self.free = slot;
+    }
+
+    /// Takes a key's id away: it stays, and is never asked for again.
+    pub(crate) fn disown(&mut self, id: u32) {
+        let slot = self.index[id as usize];
+        if slot != NIL {
+            self.index[id as usize] = NIL;
+            self.hot[slot as usize].owner = NO_ID;
+        }
+    }
+
+    /// Gives the columns for TTLs their room, before the first key gets one.
+    pub(crate) fn ensure_ttl_columns(&mut self) {
+        if self.expire_at.is_empty() {
+            self.expire_at = vec![0; self.hot.len()];
+            self.expires_next = vec![NIL; self.hot.len()];
+        }
+    }
+
+    /// Slots that hold a key, in order.
+    pub(crate) fn present(&self) -> impl Iterator<Item = Slot> + '_ {
+        (0..self.hot.len() as Slot).filter(|&slot| self.hot[slot as usize].present())
+    }
+}
+
+/// How a table walks its chains: the main table through [`Hot`], the expires table through its own column.
+pub(crate) trait Chain {
+    /// The entry after `slot`.
+    fn next(&self, slot: Slot) -> Slot;
+    /// Writes the entry after `slot`.
+    fn set_next(&mut self, slot: Slot, next: Slot);
+    /// The hash of `slot`'s key.
+    fn hash(&self, slot: Slot) -> u32;
+}
+
+/// Chains of the main table.
+pub(crate) struct MainChain<'a>(pub(crate) &'a mut [Hot]);
+
+impl Chain for MainChain<'_> {
+    #[inline]
+    fn next(&self, slot: Slot) -> Slot {
+        self.0[slot as usize].next
+    }
+    #[inline]
+    fn set_next(&mut self, slot: Slot, next: Slot) {
+        self.0[slot as usize].next = next;
+    }
+    #[inline]
+    fn hash(&self, slot: Slot) -> u32 {
+        self.0[slot as usize].hash
+    }
+}
+
+/// Chains of the expires table.
+pub(crate) struct ExpiresChain<'a> {
+    pub(crate) hot: &'a [Hot],
+    pub(crate) next: &'a mut [Slot],
+}
+
+impl Chain for ExpiresChain<'_> {
+    #[inline]
+    fn next(&self, slot: Slot) -> Slot {
+        self.next[slot as usize]
+    }
+    #[inline]
+    fn set_next(&mut self, slot: Slot, next: Slot) {
+        self.next[slot as usize] = next;
+    }
+    #[inline]
+    fn hash(&self, slot: Slot) -> u32 {
+        self.hot[slot as usize].hash
+    }
+}

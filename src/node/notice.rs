@@ -1,0 +1,49 @@
+//! What the server does that is worth marking on the curve.
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventKind {
+    /// A table began to rehash.
+    RehashStarted {
+        /// Which table.
+        table: TableName,
+        /// Buckets before.
+        from_buckets: u64,
+        /// Buckets after.
+        to_buckets: u64,
+    },
+    /// A table finished rehashing and freed its old array.
+    RehashEnded {
+        /// Which table.
+        table: TableName,
+        /// Buckets now.
+        buckets: u64,
+    },
+    /// A table wanted to grow and was refused, because it would pass `maxmemory`; noted once for each size.
+    ResizeRefused {
+        /// Which table.
+        table: TableName,
+        /// Buckets that it has.
+        buckets: u64,
+    },
+    /// The first write was refused for want of memory (`oom_first`).
+    OomFirst,
+    /// Writes were accepted again after a time of refusals (`oom_last`: the last refusal).
+    OomLast,
+    /// The first key was evicted.
+    EvictingFirst,
+    /// An expire cycle was cut by its time limit for the first time in a run of such cycles.
+    ExpireTimeCapReached,
+    /// An event of the scenario took place; the text is its description.
+    Scenario(String),
+}
+
+/// A table of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableName {
+    /// Keys.
+    Main,
+    /// Keys with a TTL.
+    Expires,
+}
+
