@@ -20,4 +20,5 @@ pub mod rng;
 pub mod scenario;
 pub mod sim;
 pub mod units;
+
 pub mod workload;

@@ -198,9 +198,7 @@ pub fn parse_rate(text: &str) -> Option<f64> {
 /// Splits `12.5kb` into 12.5 and `kb`; `None` without a leading, finite, non-negative number.
 fn split_number(text: &str) -> Option<(f64, &str)> {
     let text = text.trim();
-    let end = text
-        .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_'))
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
     if digits.starts_with('_') || digits.ends_with('_') {
         return None;

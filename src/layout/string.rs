@@ -62,8 +62,7 @@ pub fn raw(bytes_class: u64, profile: &Profile, classes: SizeClasses) -> StringV
 #[inline]
 #[must_use]
 pub fn integer(value: i64, shared: bool, profile: &Profile, classes: SizeClasses) -> StringValue {
-    let total =
-        if shared && (0..SHARED_INTEGERS).contains(&value) { 0 } else { classes.class(profile.robj) };
+    let total = if shared && (0..SHARED_INTEGERS).contains(&value) { 0 } else { classes.class(profile.robj) };
     StringValue { encoding: Encoding::Int, bytes_class: 0, total }
 }
 
@@ -100,7 +99,9 @@ mod tests {
             assert_eq!(written(len, profile(), Allocator::Bundled.classes()).total, q8, "{len}");
             assert_eq!(written(len, profile(), Allocator::System.classes()).total, q16, "{len}");
         }
-        for (len, total) in [(100, 16 + 112), (500, 16 + 512), (1000, 16 + 1024), (4000, 16 + 4096), (20_000, 16 + 20_480)] {
+        for (len, total) in
+            [(100, 16 + 112), (500, 16 + 512), (1000, 16 + 1024), (4000, 16 + 4096), (20_000, 16 + 20_480)]
+        {
             assert_eq!(written(len, profile(), Allocator::Bundled.classes()).total, total, "{len}");
         }
     }

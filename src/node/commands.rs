@@ -112,7 +112,12 @@ impl Node {
             Command::GetEx => self.read_and(key, |node, slot| node.expire(slot, write)),
             Command::GetExPersist => self.read_and(key, Node::persist),
             Command::GetDel => self.read_and(key, Node::delete_key),
-            Command::Set | Command::SetEx | Command::SetPx | Command::SetKeepTtl | Command::SetNx | Command::SetXx
+            Command::Set
+            | Command::SetEx
+            | Command::SetPx
+            | Command::SetKeepTtl
+            | Command::SetNx
+            | Command::SetXx
             | Command::SetNxPlain => self.set(command, key, write),
             Command::Incr => self.incr(key, write),
             Command::Append => self.append(key, write),

@@ -290,7 +290,8 @@ impl Dict {
     /// First entry of bucket `cursor` (masked) in each array, and how many arrays there are: one place of a sweep by
     /// rising index.
     pub(crate) fn sweep(&self, cursor: u64) -> ([Slot; 2], u64) {
-        let head = |heads: &Vec<Slot>| heads.get(cursor as usize & (heads.len().wrapping_sub(1))).copied().unwrap_or(NIL);
+        let head =
+            |heads: &Vec<Slot>| heads.get(cursor as usize & (heads.len().wrapping_sub(1))).copied().unwrap_or(NIL);
         if self.rehashing() {
             ([head(&self.heads[0]), head(&self.heads[1])], 2)
         } else {

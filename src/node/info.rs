@@ -6,6 +6,7 @@
 use super::Node;
 use super::config::{EvictionScope, ServerConfig};
 use super::counters::{Counters, KeyspaceCounters};
+use super::dict::BUCKET_BYTES;
 use super::ledger::PARTS;
 use super::notice::EventKind;
 use crate::profile::{Allocator, Profile};
@@ -27,6 +28,8 @@ pub struct PeakRecord {
     pub parts: [u64; PARTS],
     /// Keys present.
     pub keys: u64,
+    /// Old bucket arrays alive [B].
+    pub rehashing_bytes: u64,
 }
 
 /// What `INFO` and `DBSIZE` say at one instant.
@@ -106,10 +109,15 @@ impl Node {
             expired_resident_keys,
             expired_resident_bytes,
             evictable_bytes: self.evictable_bytes(),
-            rehashing_bytes: 8 * (self.main.old_buckets() + self.expires.old_buckets()),
+            rehashing_bytes: self.rehashing_bytes(),
             expired_stale_millipercent: self.stale_millipercent(),
             counters: self.counters,
         }
+    }
+
+    /// Old bucket arrays alive [B].
+    pub(super) fn rehashing_bytes(&self) -> u64 {
+        BUCKET_BYTES * (self.main.old_buckets() + self.expires.old_buckets())
     }
 
     /// `used_memory_overhead` by nominal struct sizes [B].
@@ -120,7 +128,7 @@ impl Node {
             + self.clients.mem_clients_normal()
             + self.main.len() * per_key
             + self.expires.len() * self.profile.expires_entry
-            + 8 * (self.main.buckets() + self.expires.buckets())
+            + BUCKET_BYTES * (self.main.buckets() + self.expires.buckets())
     }
 
     /// Bytes of the keys that the policy could evict [B].

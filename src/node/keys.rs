@@ -193,6 +193,24 @@ impl Keys {
         }
     }
 
+    /// Whether a slot still holds the key with this hash.
+    pub(crate) fn holds(&self, slot: Slot, hash: u32) -> bool {
+        let hot = self.hot[slot as usize];
+        hot.present() && hot.hash == hash
+    }
+
+    /// The rank of a slot's key in a family whose ids begin at `first_id`; `None` for a key without id.
+    pub(crate) fn rank(&self, slot: Slot, first_id: u32) -> Option<u32> {
+        let owner = self.hot[slot as usize].owner;
+        (owner != NO_ID).then(|| owner - first_id)
+    }
+
+    /// The keys of a keyspace: slot and hash.
+    pub(crate) fn of_keyspace(&self, keyspace: u8) -> impl Iterator<Item = (Slot, u32)> + '_ {
+        let of_it = move |&slot: &Slot| self.cold[slot as usize].keyspace == keyspace;
+        self.present().filter(of_it).map(|slot| (slot, self.hot[slot as usize].hash))
+    }
+
     /// Slots that hold a key, in order.
     pub(crate) fn present(&self) -> impl Iterator<Item = Slot> + '_ {
         (0..self.hot.len() as Slot).filter(|&slot| self.hot[slot as usize].present())

@@ -18,7 +18,7 @@ mod dict;
 mod eviction;
 mod expiry;
 mod info;
-pub mod keys;
+pub(crate) mod keys;
 pub mod ledger;
 pub mod notice;
 mod pending;
@@ -248,6 +248,7 @@ impl Node {
             self.peak.at_us = self.now_us;
             self.peak.parts = self.ledger.parts();
             self.peak.keys = self.main.len();
+            self.peak.rehashing_bytes = self.rehashing_bytes();
         }
     }
 

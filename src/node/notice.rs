@@ -46,4 +46,3 @@ pub enum TableName {
     /// Keys with a TTL.
     Expires,
 }
-

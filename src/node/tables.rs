@@ -112,9 +112,7 @@ impl Node {
         }
         let buckets = self.costs.rehash_buckets_per_ms;
         if self.main.rehashing() {
-            self.rehash(TableName::Main, |node| {
-                node.main.rehash_buckets(buckets, &mut MainChain(&mut node.keys.hot))
-            });
+            self.rehash(TableName::Main, |node| node.main.rehash_buckets(buckets, &mut MainChain(&mut node.keys.hot)));
         } else if self.expires.rehashing() {
             self.rehash(TableName::Expires, |node| {
                 let chain = &mut ExpiresChain { hot: &node.keys.hot, next: &mut node.keys.expires_next };

@@ -89,26 +89,10 @@ pub struct Spell {
 pub struct KeyspaceRecord {
     /// Its name.
     pub name: String,
-    /// Keys present.
-    pub keys: u64,
-    /// Of them with a TTL.
-    pub expires: u64,
-    /// Their bytes: entries, keys, values, expires entries [B].
-    pub bytes: u64,
-    /// Bytes of those whose TTL has passed [B].
+    /// What the server counted for it, with its keys and bytes at the end.
+    pub counters: KeyspaceCounters,
+    /// Bytes of its keys whose TTL has passed [B].
     pub expired_resident_bytes: u64,
-    /// Reads that hit.
-    pub hits: u64,
-    /// Reads that missed.
-    pub misses: u64,
-    /// Writes refused.
-    pub oom_errors: u64,
-    /// Keys evicted.
-    pub evicted_keys: u64,
-    /// Keys expired.
-    pub expired_keys: u64,
-    /// Keys without a TTL that were evicted.
-    pub evicted_untimed_keys: u64,
 }
 
 /// Everything one run leaves behind.

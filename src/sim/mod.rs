@@ -1,8 +1,19 @@
-//! The virtual-time loop.
+//! From a scenario and a seed to a [`Run`]: the same bytes on any number of threads.
+//!
+//! Repetitions run in parallel, each with random streams of its own; inside one everything is sequential.
+
+mod engine;
+mod family;
+mod jobs;
+mod preload;
+mod recorder;
+mod stream;
 
 use crate::record::Run;
+use crate::rng::run_seed;
 use crate::scenario::Scenario;
 use crate::units::SimTime;
+use rayon::prelude::*;
 
 /// The watcher of a run: hears how far it is and may stop it.
 pub trait Progress: Sync {
@@ -27,11 +38,22 @@ impl Progress for Unwatched {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interrupted;
 
+/// Commands of whoever watches the server, besides the scenario's own traffic: each keeps a histogram from its first
+/// use on.
+pub type Observer = &'static [&'static str];
+
 /// Simulates every repetition of a scenario, in parallel, and returns them in order.
 ///
 /// # Errors
 /// [`Interrupted`] when `progress` says to stop.
 pub fn run_all(scenario: &Scenario, progress: &dyn Progress) -> Result<Vec<Run>, Interrupted> {
-    let _ = (scenario, progress);
-    Err(Interrupted)
+    (0..scenario.runs).into_par_iter().map(|run| run_one(scenario, run, &[], progress)).collect()
+}
+
+/// Simulates one repetition, watched by `observer`.
+///
+/// # Errors
+/// [`Interrupted`] when `progress` says to stop.
+pub fn run_one(scenario: &Scenario, run: u32, observer: Observer, progress: &dyn Progress) -> Result<Run, Interrupted> {
+    engine::Engine::new(scenario, run_seed(scenario.seed, run), observer).run(run, progress)
 }

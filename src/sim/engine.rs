@@ -1,0 +1,370 @@
+//! The virtual-time loop: the only place where workload, node and record meet.
+//!
+//! Time passes in slices that end where something happens: a run of cron, an event, a sample, a stream that starts or
+//! ends.  In a slice every stream's requests are counted first; then they are served in pipelines, streams taking turns
+//! at random in proportion to what they still have, at instants spread evenly over the slice.  A read that missed is
+//! followed by its write after its pipeline has been answered, as a client that sends pipelines does it.
+//!
+//! Left out: the server's own saturation.  Every request is served in its slice, however long the server works.
+
+use super::family::{Family, Named};
+use super::jobs::Job;
+use super::preload;
+use super::recorder::Recorder;
+use super::stream::Stream;
+use super::{Interrupted, Progress};
+use crate::command::Command;
+use crate::node::{ClientSetup, Node, NodeSetup, Payload, Reply, Write};
+use crate::record::Run;
+use crate::rng::{Stream as RandomStream, Xoshiro256PlusPlus, stream_rng};
+use crate::scenario::{Action, Scenario};
+use crate::units::{Micros, SimTime};
+use crate::workload::{Addressing, Popularity};
+use rand::RngExt;
+use std::collections::BTreeSet;
+
+/// Requests between two reports to the watcher.
+const OPS_PER_REPORT: u64 = 1 << 18;
+/// Slices between two reports to the watcher.
+const SLICES_PER_REPORT: u64 = 1 << 13;
+
+/// For commands that write nothing.
+const NO_WRITE: Write = Write { key_length: 0, payload: Payload::Bytes(0), offset: 0, ttl_ms: None };
+
+/// A simulation under way.
+pub(super) struct Engine<'a> {
+    scenario: &'a Scenario,
+    node: Node,
+    families: Vec<Family>,
+    streams: Vec<Stream>,
+    jobs: Vec<Job>,
+    /// Times at which traffic is multiplied.
+    surges: Vec<Surge>,
+    /// Occurrences of events still to come, the next one last.
+    agenda: Vec<(SimTime, usize)>,
+    /// Instants at which a slice must end.
+    boundaries: BTreeSet<SimTime>,
+    recorder: Recorder,
+    arrivals: Xoshiro256PlusPlus,
+    writes: Xoshiro256PlusPlus,
+    events: Xoshiro256PlusPlus,
+}
+
+/// Traffic to a family (`None`: to all) is multiplied until an instant.
+#[derive(Debug, Clone, Copy)]
+struct Surge {
+    keyspace: Option<usize>,
+    multiply: f64,
+    until: SimTime,
+}
+
+impl<'a> Engine<'a> {
+    /// A server as it is at t = 0, and its traffic.
+    pub(super) fn new(scenario: &'a Scenario, seed: u64, observer: &[&'static str]) -> Engine<'a> {
+        let families = families(scenario, seed);
+        let mut node = Node::new(&NodeSetup {
+            profile: scenario.profile,
+            allocator: scenario.allocator,
+            config: scenario.config.clone(),
+            costs: scenario.costs,
+            ids: &scenario.keyspaces.iter().map(|k| k.keys).collect::<Vec<_>>(),
+            clients: &scenario
+                .clients
+                .iter()
+                .map(|c| ClientSetup { connections: c.connections, pipeline: c.pipeline })
+                .collect::<Vec<_>>(),
+            start_of_day: scenario.start_of_day,
+            duration: scenario.duration,
+            sample_interval: scenario.sample_interval,
+            rng: stream_rng(seed, RandomStream::Eviction),
+        });
+        for command in observer {
+            node.note_command(command);
+        }
+        let mut preload_rng = stream_rng(seed, RandomStream::Preload);
+        preload::preload(&mut node, &scenario.keyspaces, &families, &mut preload_rng);
+        let streams = scenario.traffic.iter().enumerate().map(|(i, traffic)| {
+            let pipeline = scenario.clients[traffic.clients].pipeline;
+            Stream::new(traffic, i, scenario.keyspaces[traffic.keyspace].keys, pipeline, seed)
+        });
+        Engine {
+            streams: streams.collect(),
+            jobs: Vec::new(),
+            surges: Vec::new(),
+            agenda: agenda(scenario),
+            boundaries: boundaries(scenario),
+            recorder: Recorder::new(seed, &node),
+            arrivals: stream_rng(seed, RandomStream::Arrivals),
+            writes: stream_rng(seed, RandomStream::Writes),
+            events: stream_rng(seed, RandomStream::Events),
+            scenario,
+            node,
+            families,
+        }
+    }
+
+    /// Simulates to the end.
+    ///
+    /// # Errors
+    /// [`Interrupted`] when the watcher says to stop.
+    pub(super) fn run(mut self, run: u32, progress: &dyn Progress) -> Result<Run, Interrupted> {
+        let end = SimTime::ZERO + self.scenario.duration;
+        let mut now = SimTime::ZERO;
+        let mut next_cron = now + self.node.cron_period();
+        let mut next_sample = now + self.scenario.sample_interval;
+        let (mut ops, mut slices) = (0, 0);
+        self.recorder.sample(now, &mut self.node);
+        while now < end {
+            let mut next = next_cron.min(next_sample).min(end);
+            if let Some(&boundary) = self.boundaries.range(SimTime(now.0 + 1)..).next() {
+                next = next.min(boundary);
+            }
+            self.start_events(now);
+            ops += self.serve(now, next);
+            ops += self.work(next.since(now), next);
+            now = next;
+            self.node.set_time(now.0.cast_signed());
+            if now == next_cron {
+                self.node.cron();
+                self.node.before_sleep();
+                next_cron = now + self.node.cron_period();
+            }
+            if now == SimTime::ZERO + self.scenario.warmup {
+                self.recorder.end_warmup(&mut self.node);
+            }
+            if now == next_sample || now == end {
+                self.recorder.sample(now, &mut self.node);
+                next_sample = now + self.scenario.sample_interval;
+            }
+            slices += 1;
+            if ops >= OPS_PER_REPORT || slices >= SLICES_PER_REPORT {
+                progress.advance(run, now, ops);
+                (ops, slices) = (0, 0);
+                if progress.cancelled() {
+                    return Err(Interrupted);
+                }
+            }
+        }
+        progress.advance(run, now, ops);
+        Ok(self.recorder.finish(self.scenario, &mut self.node))
+    }
+
+    /// Serves the requests that arrive between two instants; returns how many commands that were.
+    fn serve(&mut self, from: SimTime, to: SimTime) -> u64 {
+        self.surges.retain(|surge| surge.until > from);
+        let mut total = 0;
+        for stream in &mut self.streams {
+            let factor = multiplier(&self.surges, stream.traffic.keyspace);
+            total += stream.arrive(from, to, factor, self.scenario.start_of_day, &mut self.arrivals);
+        }
+        let span = to.since(from).0;
+        let (mut served, mut commands) = (0, 0);
+        while served < total {
+            let index = self.next_stream(total - served);
+            let batch = u64::from(self.streams[index].pipeline).min(self.streams[index].remaining);
+            self.streams[index].remaining -= batch;
+            // Even spacing: request k of n at (k + 1/2) / n of the slice.
+            let at = |k: u64| SimTime(from.0 + (2 * k + 1) * span / (2 * total));
+            commands += self.serve_pipeline(index, served, batch, &at);
+            served += batch;
+        }
+        commands
+    }
+
+    /// The stream whose pipeline is served next: each in proportion to what it still has.
+    #[inline]
+    fn next_stream(&mut self, remaining: u64) -> usize {
+        if self.streams.len() == 1 {
+            return 0;
+        }
+        let mut drawn = self.arrivals.random_range(0..remaining);
+        for (index, stream) in self.streams.iter().enumerate() {
+            match drawn.checked_sub(stream.remaining) {
+                None => return index,
+                Some(rest) => drawn = rest,
+            }
+        }
+        unreachable!("the streams' remaining requests add up to the slice's")
+    }
+
+    /// Serves one pipeline of a stream and the writes that follow its misses.
+    #[inline]
+    fn serve_pipeline(&mut self, index: usize, first: u64, batch: u64, at: &impl Fn(u64) -> SimTime) -> u64 {
+        let stream = &mut self.streams[index];
+        let family = &mut self.families[stream.traffic.keyspace];
+        let node = &mut self.node;
+        let group = stream.traffic.clients;
+        let mut commands = batch;
+        let mut now = SimTime::ZERO;
+        for k in first..first + batch {
+            now = at(k);
+            node.set_time(now.0.cast_signed());
+            let (named, new) = stream.key(family);
+            if new && family.is_ring() {
+                node.disown(named.key.id);
+            }
+            let command = stream.command();
+            let write = write_of(stream, family, command, named, now, &mut self.writes);
+            let reply = node.execute(command, named.key, &write);
+            node.note_reply(group, reply.bytes());
+            if reply == Reply::Miss
+                && stream.traffic.on_miss.is_some()
+                && !stream.missed.iter().any(|m| m.number == named.number)
+            {
+                stream.missed.push(named);
+            }
+        }
+        if let Some(command) = stream.traffic.on_miss {
+            for i in 0..stream.missed.len() {
+                let named = stream.missed[i];
+                let write = write_of(stream, family, command, named, now, &mut self.writes);
+                let reply = node.execute(command, named.key, &write);
+                node.note_reply(group, reply.bytes());
+            }
+            commands += stream.missed.len() as u64;
+            stream.missed.clear();
+        }
+        node.before_sleep();
+        commands
+    }
+
+    /// Lets jobs go on for a span that ends at `now`.
+    fn work(&mut self, span: Micros, now: SimTime) -> u64 {
+        if self.jobs.is_empty() {
+            return 0;
+        }
+        let mut steps = 0;
+        self.node.set_time(now.0.cast_signed());
+        let (node, families, events) = (&mut self.node, &self.families, &mut self.events);
+        self.jobs.retain_mut(|job| {
+            let family = &families[job.keyspace()];
+            let (made, done) = job.advance(span, now, node, family, events);
+            steps += made;
+            !done
+        });
+        steps
+    }
+
+    /// Starts the events that are due.
+    fn start_events(&mut self, now: SimTime) {
+        while let Some(&(at, index)) = self.agenda.last()
+            && at <= now
+        {
+            self.agenda.pop();
+            let event = &self.scenario.events[index];
+            self.recorder.scenario_event(now, &event.label);
+            self.start_event(&event.action, now);
+        }
+    }
+
+    fn start_event(&mut self, action: &Action, now: SimTime) {
+        match action {
+            Action::ConfigSet(settings) => settings.iter().for_each(|setting| self.node.config_set(setting)),
+            Action::TtlLost { keyspace, share, lasts } => {
+                self.families[*keyspace].lose_ttl(*share, now + *lasts);
+            }
+            Action::SizeChange { keyspace, value_size } => self.families[*keyspace].change_size(value_size),
+            Action::Traffic { keyspace, multiply, lasts } => {
+                let until = now + *lasts;
+                self.boundaries.insert(until);
+                self.surges.push(Surge { keyspace: *keyspace, multiply: *multiply, until });
+            }
+            Action::Flushall => self.node.flushall(),
+            Action::Fill { .. } | Action::Delete { .. } | Action::Overwrite { .. } => {
+                self.jobs.extend(Job::start(action, &self.node, &self.families, &mut self.events));
+            }
+        }
+    }
+}
+
+/// By how much traffic to a family is multiplied now.
+fn multiplier(surges: &[Surge], keyspace: usize) -> f64 {
+    surges.iter().filter(|s| s.keyspace.is_none_or(|k| k == keyspace)).map(|s| s.multiply).product()
+}
+
+/// What a command of a stream writes to a key.
+#[inline]
+fn write_of(
+    stream: &Stream,
+    family: &Family,
+    command: Command,
+    named: Named,
+    now: SimTime,
+    rng: &mut Xoshiro256PlusPlus,
+) -> Write {
+    let traffic = &stream.traffic;
+    let ttl = |rng: &mut Xoshiro256PlusPlus| family.ttl(traffic.ttl.as_ref(), now, rng);
+    match command {
+        Command::Get
+        | Command::StrLen
+        | Command::Exists
+        | Command::GetExPersist
+        | Command::GetDel
+        | Command::Del
+        | Command::Unlink
+        | Command::Persist
+        | Command::Touch => NO_WRITE,
+        Command::GetEx | Command::Expire => Write { ttl_ms: ttl(rng), ..NO_WRITE },
+        Command::Append | Command::SetRange => Write {
+            key_length: family.key_length(named.number),
+            payload: match &traffic.write_size {
+                Some(size) => Payload::Bytes(size.sample(rng)),
+                None => family.payload(named.number, rng),
+            },
+            offset: traffic.offset.as_ref().map_or(0, |offset| offset.sample(rng)),
+            ttl_ms: None,
+        },
+        Command::Set
+        | Command::SetEx
+        | Command::SetPx
+        | Command::SetKeepTtl
+        | Command::SetNx
+        | Command::SetXx
+        | Command::SetNxPlain
+        | Command::Incr => Write {
+            key_length: family.key_length(named.number),
+            payload: family.payload(named.number, rng),
+            offset: 0,
+            ttl_ms: match command {
+                Command::SetEx => ttl(rng).map(|ms| ms.div_ceil(1000) * 1000),
+                Command::SetKeepTtl | Command::SetNxPlain | Command::Incr => None,
+                _ => ttl(rng),
+            },
+        },
+    }
+}
+
+fn families(scenario: &Scenario, seed: u64) -> Vec<Family> {
+    let mut first_id = 0;
+    let family = |(index, keyspace): (usize, &crate::scenario::Keyspace)| {
+        let ring = scenario
+            .traffic
+            .iter()
+            .any(|t| t.keyspace == index && matches!(addressing(&t.popularity), Addressing::Age));
+        let family = Family::new(keyspace, index, first_id, seed, ring && keyspace.keys > 0);
+        first_id += keyspace.keys;
+        family
+    };
+    scenario.keyspaces.iter().enumerate().map(family).collect()
+}
+
+fn addressing(popularity: &Popularity) -> Addressing {
+    crate::workload::Sampler::new(popularity, 1).addressing()
+}
+
+/// Occurrences of the scenario's events, the next one last; at one instant in the order of the file.
+fn agenda(scenario: &Scenario) -> Vec<(SimTime, usize)> {
+    let mut agenda: Vec<(SimTime, usize)> =
+        scenario.events.iter().enumerate().flat_map(|(i, event)| event.at.iter().map(move |&at| (at, i))).collect();
+    agenda.sort_unstable();
+    agenda.reverse();
+    agenda
+}
+
+/// Instants known beforehand at which a slice must end.
+fn boundaries(scenario: &Scenario) -> BTreeSet<SimTime> {
+    let events = scenario.events.iter().flat_map(|event| event.at.iter().copied());
+    let streams = scenario.traffic.iter().flat_map(|traffic| [traffic.from, traffic.until]);
+    let warmup = [SimTime::ZERO + scenario.warmup];
+    events.chain(streams).chain(warmup).collect()
+}

@@ -1,0 +1,186 @@
+//! A family of keys at run time: names, sizes and TTLs of its keys.
+//!
+//! Ranks are the family's dense ids; [`Family::order`] says which rank stands where in id order, so that loading half
+//! of the keys does not load the popular half.  What belongs to one key (length of its name, size of its value) is
+//! drawn from a generator seeded by the key: the same key has the same size whenever it is written.
+
+use crate::node::{ANONYMOUS, KeyRef, Payload};
+use crate::rng::{key_rng, mix};
+use crate::scenario::{KeyType, Keyspace, SizeDrawn};
+use crate::units::SimTime;
+use crate::workload::{Distribution, Permutation, Ttl};
+use rand::{Rng, RngExt};
+
+/// Purposes of a key's own generator.
+const KEY_LENGTH: u64 = 1;
+const VALUE_SIZE: u64 = 2;
+
+/// A family of keys.
+#[derive(Debug)]
+pub(super) struct Family {
+    keyspace: u8,
+    first_id: u32,
+    ids: u32,
+    seed: u64,
+    kind: KeyType,
+    key_length: Distribution,
+    /// The length when all names have the same.
+    constant_key_length: Option<u64>,
+    value_size: Distribution,
+    constant_value_size: Option<u64>,
+    size_drawn: SizeDrawn,
+    base: i64,
+    ttl: Ttl,
+    /// Position in id order → rank.
+    pub(super) order: Permutation,
+    /// New keys made so far by traffic.
+    made: u64,
+    /// New keys take the ids of the family in a ring, since some traffic asks for the latest.
+    ring: bool,
+    ttl_lost: Option<TtlLost>,
+}
+
+/// A time in which a share of the writes forgets its TTL.
+#[derive(Debug, Clone, Copy)]
+struct TtlLost {
+    until: SimTime,
+    share: f64,
+}
+
+/// A key and the number that its own draws depend on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named {
+    pub(super) key: KeyRef,
+    pub(super) number: u64,
+}
+
+impl Family {
+    pub(super) fn new(keyspace: &Keyspace, index: usize, first_id: u32, seed: u64, ring: bool) -> Family {
+        let seed = mix(seed ^ mix(index as u64));
+        Family {
+            keyspace: index as u8,
+            first_id,
+            ids: keyspace.keys,
+            seed,
+            kind: keyspace.kind,
+            constant_key_length: keyspace.key_length.constant(),
+            key_length: keyspace.key_length.clone(),
+            constant_value_size: keyspace.value_size.constant(),
+            value_size: keyspace.value_size.clone(),
+            size_drawn: keyspace.size_drawn,
+            base: keyspace.base,
+            ttl: keyspace.ttl.clone(),
+            order: Permutation::new(keyspace.keys.max(1), seed),
+            made: 0,
+            ring,
+            ttl_lost: None,
+        }
+    }
+
+    /// The key of a rank.
+    #[inline]
+    pub(super) fn ranked(&self, rank: u32) -> Named {
+        self.named(self.first_id + rank, u64::from(rank))
+    }
+
+    #[inline]
+    fn named(&self, id: u32, number: u64) -> Named {
+        let hash = mix(self.seed.wrapping_add(number)) as u32;
+        Named { key: KeyRef { id, hash, keyspace: self.keyspace }, number }
+    }
+
+    /// A key that never was before.  Where traffic asks for the latest keys it takes the id of the oldest, which the
+    /// caller must disown first.
+    pub(super) fn new_key(&mut self) -> Named {
+        let number = u64::from(self.ids) + self.made;
+        self.made += 1;
+        let id = if self.ring { self.first_id + (number % u64::from(self.ids)) as u32 } else { ANONYMOUS };
+        self.named(id, number)
+    }
+
+    /// The key made `age` keys before the newest; the oldest ids count as made before the run, in order.
+    pub(super) fn latest(&self, age: u32) -> Named {
+        let newest = u64::from(self.ids) + self.made - 1;
+        let number = newest - u64::from(age.min(self.ids - 1));
+        let rank = (number % u64::from(self.ids)) as u32;
+        let number = if number < u64::from(self.ids) { u64::from(rank) } else { number };
+        self.named(self.first_id + rank, number)
+    }
+
+    /// Length of a key's name [B].
+    #[inline]
+    pub(super) fn key_length(&self, number: u64) -> u64 {
+        match self.constant_key_length {
+            Some(length) => length,
+            None => self.key_length.sample(&mut key_rng(self.seed, KEY_LENGTH, number)),
+        }
+    }
+
+    /// What a write of the key's whole value stores.
+    #[inline]
+    pub(super) fn payload(&self, number: u64, rng: &mut impl Rng) -> Payload {
+        match (self.kind, self.constant_value_size, self.size_drawn) {
+            (KeyType::Int, ..) => Payload::Int(self.base.saturating_add_unsigned(number)),
+            (KeyType::String, Some(size), _) => Payload::Bytes(size),
+            (KeyType::String, None, SizeDrawn::Key) => {
+                Payload::Bytes(self.value_size.sample(&mut key_rng(self.seed, VALUE_SIZE, number)))
+            }
+            (KeyType::String, None, SizeDrawn::Write) => Payload::Bytes(self.value_size.sample(rng)),
+        }
+    }
+
+    /// What a write stores when an event gives its own sizes.
+    pub(super) fn sized_payload(&self, size: Option<&Distribution>, number: u64, rng: &mut impl Rng) -> Payload {
+        match (self.kind, size) {
+            (KeyType::String, Some(size)) => Payload::Bytes(size.sample(rng)),
+            _ => self.payload(number, rng),
+        }
+    }
+
+    /// TTL of a write at `now` [ms]: the stream's, or the family's; forgotten where the scenario says so.
+    #[inline]
+    pub(super) fn ttl(&self, stream: Option<&Ttl>, now: SimTime, rng: &mut impl Rng) -> Option<u64> {
+        let ttl = stream.unwrap_or(&self.ttl);
+        if ttl.is_none() {
+            return None;
+        }
+        if let Some(lost) = self.ttl_lost
+            && now < lost.until
+            && rng.random::<f64>() < lost.share
+        {
+            return None;
+        }
+        ttl.sample(rng)
+    }
+
+    /// The TTL that keys of the family are given.
+    pub(super) fn own_ttl(&self) -> &Ttl {
+        &self.ttl
+    }
+
+    /// From now on, until `until`, this share of the writes forgets its TTL.
+    pub(super) fn lose_ttl(&mut self, share: f64, until: SimTime) {
+        self.ttl_lost = Some(TtlLost { until, share });
+    }
+
+    /// New values have another size from now on.
+    pub(super) fn change_size(&mut self, size: &Distribution) {
+        self.constant_value_size = size.constant();
+        self.value_size = size.clone();
+    }
+
+    /// Whether new keys take ids.
+    pub(super) fn is_ring(&self) -> bool {
+        self.ring
+    }
+
+    /// The id of rank 0.
+    pub(super) fn first_id(&self) -> u32 {
+        self.first_id
+    }
+
+    /// Size of the id space.
+    pub(super) fn ids(&self) -> u32 {
+        self.ids
+    }
+}

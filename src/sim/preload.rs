@@ -1,0 +1,101 @@
+//! What is in the server at t = 0: keys loaded from an RDB file, or written by commands that ended just then.
+
+use super::family::Family;
+use crate::command::Command;
+use crate::node::{Node, Write};
+use crate::rng::Xoshiro256PlusPlus;
+use crate::scenario::{Keyspace, Order, Preload, PreloadBy, PreloadTtl};
+use crate::units::SimTime;
+use crate::workload::Permutation;
+use rand::Rng;
+
+/// Fills the node for every keyspace that has a `preload`, then forgets the counters.
+pub(super) fn preload(node: &mut Node, keyspaces: &[Keyspace], families: &[Family], rng: &mut Xoshiro256PlusPlus) {
+    presize(node, keyspaces);
+    for (keyspace, family) in keyspaces.iter().zip(families) {
+        let Some(preload) = &keyspace.preload else { continue };
+        match preload.by {
+            PreloadBy::Rdb => load(node, preload, family, rng),
+            PreloadBy::Commands { load_rate } => write(node, preload, load_rate, family, rng),
+        }
+    }
+    node.set_time(0);
+    node.reset_stats();
+}
+
+/// Tables as large as the RDB file announces.
+fn presize(node: &mut Node, keyspaces: &[Keyspace]) {
+    let (mut keys, mut timed) = (0, 0.0);
+    for keyspace in keyspaces {
+        if let Some(Preload { keys: loaded, by: PreloadBy::Rdb, .. }) = &keyspace.preload {
+            keys += u64::from(*loaded);
+            timed += f64::from(*loaded) * (1.0 - keyspace.ttl.untimed_share());
+        }
+    }
+    node.presize(keys, timed.round() as u64);
+}
+
+/// The order in which positions of id order are visited.
+enum Shuffle {
+    ById,
+    Shuffled(Permutation),
+}
+
+impl Shuffle {
+    fn new(order: Order, ids: u32, rng: &mut Xoshiro256PlusPlus) -> Shuffle {
+        match order {
+            Order::Sequential => Shuffle::ById,
+            Order::Random => Shuffle::Shuffled(Permutation::new(ids.max(1), rng.next_u64())),
+        }
+    }
+
+    fn position(&self, number: u32) -> u32 {
+        match self {
+            Shuffle::ById => number,
+            Shuffle::Shuffled(permutation) => permutation.apply(number),
+        }
+    }
+}
+
+fn load(node: &mut Node, preload: &Preload, family: &Family, rng: &mut Xoshiro256PlusPlus) {
+    let shuffle = Shuffle::new(preload.order, family.ids(), rng);
+    for position in 0..preload.keys {
+        let named = family.ranked(family.order.apply(shuffle.position(position)));
+        let ttl = match preload.ttl {
+            PreloadTtl::Residual => family.own_ttl().residual(rng),
+            PreloadTtl::Full => family.own_ttl().sample(rng),
+        };
+        let payload = family.payload(named.number, rng);
+        node.load(named.key, family.key_length(named.number), payload, ttl);
+    }
+}
+
+/// Writes the keys at `load_rate`, the last one at t = 0, with cron in between.
+fn write(node: &mut Node, preload: &Preload, load_rate: f64, family: &Family, rng: &mut Xoshiro256PlusPlus) {
+    let shuffle = Shuffle::new(preload.order, family.ids(), rng);
+    let micros_per_key = 1e6 / load_rate;
+    let start = -((f64::from(preload.keys) * micros_per_key) as i64);
+    let period = node.cron_period().0.cast_signed();
+    let mut next_cron = start + period;
+    for number in 0..preload.keys {
+        let at = (start + (f64::from(number) * micros_per_key) as i64).min(0);
+        while next_cron <= at {
+            node.set_time(next_cron);
+            node.cron();
+            node.before_sleep();
+            next_cron += period;
+        }
+        node.set_time(at);
+        let named = family.ranked(family.order.apply(shuffle.position(number)));
+        let ttl_ms = match preload.ttl {
+            PreloadTtl::Residual => {
+                let age_ms = at.unsigned_abs() / 1000;
+                family.own_ttl().residual(rng).map(|left| left + age_ms)
+            }
+            PreloadTtl::Full => family.ttl(None, SimTime::ZERO, rng),
+        };
+        let payload = family.payload(named.number, rng);
+        let write = Write { key_length: family.key_length(named.number), payload, offset: 0, ttl_ms };
+        node.execute(Command::Set, named.key, &write);
+    }
+}

@@ -1,0 +1,119 @@
+//! A stream of requests at run time: how many come, which key and which command each of them has.
+
+use super::family::{Family, Named};
+use crate::command::Command;
+use crate::rng::{Stream as RandomStream, Xoshiro256PlusPlus, stream_rng};
+use crate::scenario::Traffic;
+use crate::units::{Micros, SimTime};
+use crate::workload::{Addressing, Counter, NEW_KEY, Sampler};
+use rand::Rng;
+
+/// Keys drawn at a time.
+const BATCH: usize = 64;
+
+/// A stream of requests.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) traffic: Traffic,
+    pub(super) pipeline: u32,
+    sampler: Sampler,
+    addressing: Addressing,
+    counter: Counter,
+    pub(super) rng: Xoshiro256PlusPlus,
+    picks: [u32; BATCH],
+    next_pick: usize,
+    commands: Vec<Weighted>,
+    /// Requests still to serve in the present slice.
+    pub(super) remaining: u64,
+    /// Reads of the present pipeline that missed, for the writes that follow it.
+    pub(super) missed: Vec<Named>,
+}
+
+/// A command, and the random numbers up to which it is the one drawn.
+#[derive(Debug, Clone, Copy)]
+struct Weighted {
+    command: Command,
+    up_to: u64,
+}
+
+impl Stream {
+    pub(super) fn new(traffic: &Traffic, index: usize, keys: u32, pipeline: u32, seed: u64) -> Stream {
+        let sampler = Sampler::new(&traffic.popularity, keys.max(1));
+        Stream {
+            addressing: sampler.addressing(),
+            sampler,
+            pipeline: pipeline.max(1),
+            counter: Counter::new(traffic.arrivals),
+            rng: stream_rng(seed, RandomStream::Traffic(index as u32)),
+            picks: [0; BATCH],
+            next_pick: BATCH,
+            commands: weighted(&traffic.commands),
+            traffic: traffic.clone(),
+            remaining: 0,
+            missed: Vec::new(),
+        }
+    }
+
+    /// Draws how many requests arrive between two instants.
+    pub(super) fn arrive(
+        &mut self,
+        from: SimTime,
+        to: SimTime,
+        multiply: f64,
+        start_of_day: Micros,
+        rng: &mut Xoshiro256PlusPlus,
+    ) -> u64 {
+        let (from, to) = (from.max(self.traffic.from), to.min(self.traffic.until));
+        self.remaining = if from < to {
+            let expected = self.traffic.rate.expected(from, to, start_of_day) * multiply;
+            self.counter.draw(expected, rng)
+        } else {
+            0
+        };
+        self.remaining
+    }
+
+    /// The command of the next request.
+    #[inline]
+    pub(super) fn command(&mut self) -> Command {
+        if let [only] = self.commands.as_slice() {
+            return only.command;
+        }
+        let drawn = self.rng.next_u64();
+        let at = self.commands.iter().position(|w| drawn <= w.up_to);
+        self.commands[at.unwrap_or(self.commands.len() - 1)].command
+    }
+
+    /// The key of the next request; `true`: it never was before.
+    #[inline]
+    pub(super) fn key(&mut self, family: &mut Family) -> (Named, bool) {
+        if self.next_pick == BATCH {
+            self.sampler.fill(&mut self.rng, &mut self.picks);
+            self.next_pick = 0;
+        }
+        let pick = self.picks[self.next_pick];
+        self.next_pick += 1;
+        if pick == NEW_KEY {
+            return (family.new_key(), true);
+        }
+        let named = match self.addressing {
+            Addressing::Rank => family.ranked(pick),
+            Addressing::Order => family.ranked(family.order.apply(pick)),
+            Addressing::Age => family.latest(pick),
+        };
+        (named, false)
+    }
+}
+
+/// Cumulative thresholds over the whole range of a random number.
+fn weighted(commands: &[(Command, f64)]) -> Vec<Weighted> {
+    let total: f64 = commands.iter().map(|(_, weight)| weight).sum();
+    let mut sum = 0.0;
+    commands
+        .iter()
+        .map(|&(command, weight)| {
+            sum += weight;
+            Weighted { command, up_to: (sum / total * u64::MAX as f64) as u64 }
+        })
+        .collect()
+}

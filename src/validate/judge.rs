@@ -1,0 +1,238 @@
+//! Measured against predicted, figure by figure, with the tolerance of each kind of figure.
+
+use super::measurement::Measurement;
+use super::translate::{Translation, translate};
+use crate::record::{Run, Sample};
+use crate::scenario;
+use crate::sim;
+use serde_json::Value;
+use std::path::Path;
+
+/// No tolerance for `used_memory` is below this [B].
+const USED_MEMORY_FLOOR: f64 = 65_536.0;
+/// No tolerance for a count is below this.
+const COUNT_FLOOR: f64 = 50.0;
+/// A command's latency histogram [B]: see `Node::note_command`.
+const HISTOGRAM: f64 = 24_688.0;
+/// The measuring connection's reply buffer while it was new, and once fitted to its replies [B].  *measured*: 2048 of
+/// `mem_clients_normal` 23 296 = 768 + 20 480 + 2048 in the `static` records.
+const OBSERVER_REPLY_NEW: f64 = 16_384.0;
+const OBSERVER_REPLY_SETTLED: f64 = 2_048.0;
+/// A second connection that loads keys: struct, query buffer, reply buffer before it is fitted [B].
+const LOADING_CONNECTION: f64 = 38_058.0;
+/// Commands of the measuring client besides those of the case.
+const OBSERVER: sim::Observer = &["PING", "INFO", "DBSIZE"];
+
+/// One figure of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    /// Its name.
+    pub name: String,
+    /// What the server did.
+    pub measured: f64,
+    /// What the model says.
+    pub predicted: f64,
+    /// Largest difference accepted.
+    pub tolerance: f64,
+}
+
+impl Figure {
+    /// Whether the prediction is within the tolerance.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        (self.predicted - self.measured).abs() <= self.tolerance
+    }
+
+    /// Difference as a share of the measured figure; the difference itself where that is zero.
+    #[must_use]
+    pub fn relative_error(&self) -> f64 {
+        let difference = self.predicted - self.measured;
+        if self.measured == 0.0 { difference } else { difference / self.measured }
+    }
+}
+
+/// What became of a case.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// It was predicted.
+    Judged(Vec<Figure>),
+    /// Its kind, type or server is not modelled yet, or it failed when it was measured.
+    Skipped(String),
+}
+
+/// A case and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaseResult {
+    /// Label of the server.
+    pub server: String,
+    /// Name of the case.
+    pub case: String,
+    /// Its kind.
+    pub kind: String,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl CaseResult {
+    /// Figures outside their tolerance.
+    pub fn misses(&self) -> impl Iterator<Item = &Figure> {
+        let figures = match &self.outcome {
+            Outcome::Judged(figures) => figures.as_slice(),
+            Outcome::Skipped(_) => &[],
+        };
+        figures.iter().filter(|figure| !figure.holds())
+    }
+}
+
+/// Predicts one measurement.
+pub(super) fn judge(measurement: &Measurement) -> CaseResult {
+    let outcome = match outcome(measurement) {
+        Ok(figures) => Outcome::Judged(figures),
+        Err(reason) => Outcome::Skipped(reason),
+    };
+    CaseResult {
+        server: measurement.server.clone(),
+        case: measurement.case.name.clone(),
+        kind: measurement.case.kind.clone(),
+        outcome,
+    }
+}
+
+fn outcome(measurement: &Measurement) -> Result<Vec<Figure>, String> {
+    if measurement.result.is_none() {
+        return Err("failed when it was measured".to_owned());
+    }
+    let Some(translation) = translate(measurement) else { return Err("not modelled yet".to_owned()) };
+    let run = simulate(&measurement.case.name, &translation)?;
+    match measurement.case.kind.as_str() {
+        "static" if !measurement.curve().is_empty() => {
+            let mut figures = static_figures(measurement, &run)?;
+            figures.extend(curve_figures(measurement, &run));
+            Ok(figures)
+        }
+        "static" => static_figures(measurement, &run),
+        "cache" => cache_figures(measurement, &run),
+        "expiry" => expiry_figures(measurement, &run, translation.offset_s),
+        _ => Err("not modelled yet".to_owned()),
+    }
+}
+
+fn simulate(name: &str, translation: &Translation) -> Result<Run, String> {
+    let input = scenario::Input { name, text: &translation.toml, overrides: &[], base: Path::new(".") };
+    let scenario = scenario::parse(&input, &|_| Err(std::io::ErrorKind::NotFound.into()))
+        .map_err(|error| format!("no scenario: {error}"))?;
+    sim::run_one(&scenario, 0, OBSERVER, &sim::Unwatched).map_err(|_| "interrupted".to_owned())
+}
+
+fn seen(measurement: &Measurement, path: &str) -> Result<f64, String> {
+    measurement.seen(path).ok_or_else(|| format!("the record has no {path}"))
+}
+
+fn figure(name: &str, measured: f64, predicted: f64, share: f64, floor: f64) -> Figure {
+    let tolerance = (measured.abs() * share).max(floor);
+    Figure { name: name.to_owned(), measured, predicted, tolerance }
+}
+
+/// Growth of `used_memory` from the empty server to the loaded one.
+fn static_figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, String> {
+    let delta = seen(measurement, "delta")?;
+    let grown = run.end.used_memory as f64 - run.timeline.first().map_or(0.0, |s| s.used_memory as f64);
+    // Between the two readings DBSIZE (and EXPIRE) were first used, and the reading connection's buffer was fitted; in
+    // the run DBSIZE counts from the start.
+    let expire = if measurement.case.parameters.contains_key("ttl") { HISTOGRAM } else { 0.0 };
+    let observed = HISTOGRAM + expire - (OBSERVER_REPLY_NEW - OBSERVER_REPLY_SETTLED);
+    let drawn = sizes_drawn(measurement, run);
+    Ok(vec![figure("delta of used_memory", delta, grown + observed + drawn, 0.001, USED_MEMORY_FLOOR)])
+}
+
+/// What the record's sizes weigh more than the run's, where they are drawn: the sizes are an input.
+fn sizes_drawn(measurement: &Measurement, run: &Run) -> f64 {
+    let drawn = measurement.case.parameters.get("size").is_some_and(Value::is_object);
+    match (drawn, measurement.seen("sum_size")) {
+        (true, Some(sum)) if run.value_bytes > 0 => {
+            // Classes are proportional to sizes on the whole: values weigh more by the factor by which they are longer.
+            let values = run.end.parts[crate::node::ledger::MemoryPart::Values as usize] as f64;
+            values * (sum / run.value_bytes as f64 - 1.0)
+        }
+        _ => 0.0,
+    }
+}
+
+/// `used_memory` at each point of the curve where the same tables are alive in both.
+fn curve_figures(measurement: &Measurement, run: &Run) -> Vec<Figure> {
+    let Some(before) = measurement.seen("before.used_memory") else { return Vec::new() };
+    let Some(first) = run.timeline.first() else { return Vec::new() };
+    let mut figures = Vec::new();
+    for [keys, used, _] in measurement.curve() {
+        let Some(sample) = run.timeline.iter().min_by_key(|s| s.keys.abs_diff(keys as u64)) else { continue };
+        let table = |s: &Sample| s.parts[crate::node::ledger::MemoryPart::MainTable as usize] as f64;
+        let per_key = (sample.used_memory as f64 - table(sample) - first.used_memory as f64) / sample.keys as f64;
+        let rest = before + keys * per_key + HISTOGRAM + LOADING_CONNECTION;
+        // Other tables differ by at least an eighth of a table; the rest is known far better.
+        if (used - rest - table(sample)).abs() < table(sample) / 8.0 {
+            figures.push(figure(&format!("used_memory at {keys} keys"), used, rest + table(sample), 0.005, 0.0));
+        }
+    }
+    figures
+}
+
+fn cache_figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, String> {
+    let half = run.timeline.len() / 2;
+    let (Some(from), Some(to)) = (run.timeline.get(half), run.timeline.last()) else {
+        return Err("the run is too short".to_owned());
+    };
+    let hits = to.counters.keyspace_hits - from.counters.keyspace_hits;
+    let misses = to.counters.keyspace_misses - from.counters.keyspace_misses;
+    let ratio = misses as f64 / (hits + misses).max(1) as f64;
+    Ok(vec![
+        Figure {
+            name: "miss_ratio_2nd_half".to_owned(),
+            measured: seen(measurement, "miss_ratio_2nd_half")?,
+            predicted: ratio,
+            tolerance: 0.006,
+        },
+        count(measurement, "end.evicted_keys", to.counters.evicted_keys, 0.02)?,
+        count(measurement, "end.expired_keys", to.counters.expired_keys, 0.03)?,
+        count(measurement, "end.keys", to.keys, 0.01)?,
+        count(measurement, "oom_errors", to.counters.oom_errors, 0.02)?,
+        figure("end.used_memory", seen(measurement, "end.used_memory")?, to.used_memory as f64, 0.005, USED_MEMORY_FLOOR),
+    ])
+}
+
+fn count(measurement: &Measurement, path: &str, predicted: u64, share: f64) -> Result<Figure, String> {
+    Ok(figure(path, seen(measurement, path)?, predicted as f64, share, COUNT_FLOOR))
+}
+
+fn expiry_figures(measurement: &Measurement, run: &Run, offset_s: f64) -> Result<Vec<Figure>, String> {
+    let timeline = measurement.timeline();
+    let half = &timeline[timeline.len() / 2..];
+    let number = |s: &Value, name: &str| s.get(name).and_then(Value::as_f64).unwrap_or(0.0);
+    let mean = |of: &dyn Fn(&Value) -> f64| half.iter().map(of).sum::<f64>() / half.len().max(1) as f64;
+    let at = |s: &Value| run_at(run, number(s, "t") - offset_s);
+    Ok(vec![
+        figure(
+            "keys, mean of the second half",
+            mean(&|s| number(s, "keys")),
+            mean(&|s| at(s).map_or(0.0, |sample| sample.keys as f64)),
+            0.04,
+            COUNT_FLOOR,
+        ),
+        count(measurement, "end.expired_keys", run.end.counters.expired_keys, 0.02)?,
+        Figure {
+            name: "expired_stale_perc, mean of the second half".to_owned(),
+            measured: mean(&|s| number(s, "expired_stale_perc")),
+            predicted: mean(&|s| at(s).map_or(0.0, |sample| sample.expired_stale_millipercent as f64 / 1000.0)),
+            tolerance: 3.0,
+        },
+    ])
+}
+
+/// The sample nearest to a time of the run [s].
+fn run_at(run: &Run, seconds: f64) -> Option<&Sample> {
+    let after = run.timeline.partition_point(|s| s.at.as_secs_f64() < seconds);
+    let candidates = run.timeline[after.saturating_sub(1)..].iter().take(2);
+    candidates.min_by(|a, b| {
+        let distance = |s: &Sample| (s.at.as_secs_f64() - seconds).abs();
+        distance(a).total_cmp(&distance(b))
+    })
+}

@@ -1,0 +1,155 @@
+//! A measured case as a scenario, in the text that a user would write.
+
+use super::measurement::{Case, Measurement};
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// The measuring client loads this many keys a second where the record does not say.  *measured*: `dict-growth`,
+/// 1.2 M keys in 5.1 s, the same on three servers.
+const LOAD_RATE: f64 = 235_000.0;
+
+/// After loading, the server is read once `used_memory` has stood still for this long [s].  Source: `measure.py`,
+/// `settle`.
+const SETTLE_SECONDS: f64 = 0.7;
+
+/// A pause of the client between two bursts of writes [s].  Source: `measure.py`, `run_expiry`: sleeps 5 ms, and works.
+const BURST_SECONDS: f64 = 0.006;
+
+/// What is simulated for a measurement.
+#[derive(Debug, Clone)]
+pub(super) struct Translation {
+    /// The scenario.
+    pub(super) toml: String,
+    /// Times of the record begin this much before the run [s].
+    pub(super) offset_s: f64,
+}
+
+/// The scenario of a measurement; `None` for kinds and types that are not modelled yet.
+pub(super) fn translate(measurement: &Measurement) -> Option<Translation> {
+    let case = &measurement.case;
+    let mut toml = String::new();
+    let mut offset_s = 0.0;
+    match case.kind.as_str() {
+        "static" if matches!(case.text("type"), Some("string" | "int")) => load_case(measurement, &mut toml)?,
+        "cache" => cache_case(case, &mut toml)?,
+        "expiry" => offset_s = expiry_case(measurement, &mut toml)?,
+        _ => return None,
+    }
+    let (profile, allocator) = measurement.server_names();
+    let seed = case.number("seed").unwrap_or(1.0);
+    let head = format!("title = \"{} on {}\"\nseed = {seed}\n", case.name, measurement.server);
+    let server = format!("\n[server]\nprofile = \"{profile}\"\nallocator = \"{allocator}\"\n\n[server.config]\n");
+    toml = head + &toml + &server + &config(case);
+    Some(Translation { toml, offset_s })
+}
+
+/// The load of a `static` case: `fill` at the recorded speed, then a time of rest.
+fn load_case(measurement: &Measurement, toml: &mut String) -> Option<()> {
+    let case = &measurement.case;
+    let keys = case.number("n")?;
+    let last = measurement.curve().last().copied();
+    let rate = last.map_or(LOAD_RATE, |[loaded, _, seconds]| loaded / seconds);
+    let loading = keys / rate;
+    let _ = writeln!(toml, "duration = \"{:.0}ms\"", (loading + SETTLE_SECONDS) * 1000.0);
+    let _ = writeln!(toml, "sample-interval = \"10ms\"");
+    keyspace(case, keys, toml)?;
+    let _ = writeln!(toml, "\n[[event]]\nat = 0\nkind = \"fill\"\nkeyspace = \"k\"\nkeys = {keys}\nrate = {rate:.0}");
+    Some(())
+}
+
+/// Cache-aside: reads in pipelines, and the writes that follow their misses.
+fn cache_case(case: &Case, toml: &mut String) -> Option<()> {
+    let _ = writeln!(toml, "duration = {}\nsample-interval = 1", case.number("duration")?);
+    keyspace(case, case.number("keys")?, toml)?;
+    let popularity = case.parameters.get("popularity")?;
+    let on_miss = if case.parameters.contains_key("ttl") { "SET EX" } else { "SET" };
+    let _ = writeln!(
+        toml,
+        "\n[[traffic]]\nkeyspace = \"k\"\nrate = {}\narrivals = \"deterministic\"\npopularity = {}\n\
+         commands = {{ STRLEN = 1 }}\non-miss = \"{on_miss}\"\nclients = \"load\"\n\n\
+         [[clients]]\nname = \"load\"\npipeline = 100",
+        case.number("rate")?,
+        inline(popularity)
+    );
+    Some(())
+}
+
+/// New keys at a fixed rate; returns how long the keys loaded beforehand took [s].
+fn expiry_case(measurement: &Measurement, toml: &mut String) -> Option<f64> {
+    let case = &measurement.case;
+    let rate = case.number("rate")?;
+    let preload = case.number("preload").unwrap_or(0.0);
+    let first = measurement.timeline().first().and_then(|s| s.get("t")).and_then(Value::as_f64).unwrap_or(0.0);
+    let loading = if preload > 0.0 { first } else { 0.0 };
+    let _ = writeln!(toml, "duration = {}\nsample-interval = 1", case.number("duration")?);
+    keyspace(case, preload.max(1.0), toml)?;
+    if preload > 0.0 {
+        let load_rate = preload / loading;
+        let _ = writeln!(
+            toml,
+            "preload = {{ keys = {preload}, by = \"commands\", load-rate = {load_rate:.0}, ttl = \"full\" }}"
+        );
+    }
+    let pipeline = (rate * BURST_SECONDS).max(1.0);
+    let _ = writeln!(
+        toml,
+        "\n[[traffic]]\nkeyspace = \"k\"\nrate = {rate}\narrivals = \"deterministic\"\npopularity = \"new\"\n\
+         commands = {{ \"SET PX\" = 1 }}\nclients = \"load\"\n\n\
+         [[clients]]\nname = \"load\"\npipeline = {pipeline:.0}"
+    );
+    Some(loading)
+}
+
+fn keyspace(case: &Case, keys: f64, toml: &mut String) -> Option<()> {
+    let kind = case.text("type").unwrap_or("string");
+    let _ = writeln!(
+        toml,
+        "\n[[keyspace]]\nname = \"k\"\ntype = \"{kind}\"\nkeys = {keys}\nkey-length = {}",
+        case.number("key_len")?
+    );
+    if kind == "int" {
+        let _ = writeln!(toml, "base = {}", case.number("base").unwrap_or(1_000_000.0));
+    } else {
+        let _ = writeln!(toml, "value-size = {}", inline(case.parameters.get("size")?));
+    }
+    if let Some(ttl) = case.parameters.get("ttl") {
+        let _ = writeln!(toml, "ttl = {}\nttl-drawn = \"key\"", seconds(ttl));
+    }
+    Some(())
+}
+
+fn config(case: &Case) -> String {
+    let mut text = String::new();
+    let given = case.parameters.get("config").and_then(Value::as_object);
+    if !given.is_some_and(|config| config.contains_key("save")) {
+        text.push_str("save = \"\"\n");
+    }
+    for (name, value) in given.into_iter().flatten() {
+        let _ = writeln!(text, "{name} = {}", inline(value));
+    }
+    text
+}
+
+/// A JSON value as TOML: tables and lists inline.
+fn inline(value: &Value) -> String {
+    match value {
+        Value::Object(table) => {
+            let pairs: Vec<String> = table.iter().map(|(key, value)| format!("{key} = {}", inline(value))).collect();
+            format!("{{ {} }}", pairs.join(", "))
+        }
+        Value::Array(list) => format!("[{}]", list.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}
+
+/// A distribution of whole seconds.  The client rounds to whole seconds; a uniform draw that is rounded up must begin
+/// just above the second before.
+fn seconds(value: &Value) -> String {
+    let uniform = value.get("dist").and_then(Value::as_str) == Some("uniform");
+    match (uniform, value.get("min").and_then(Value::as_u64), value.get("max").and_then(Value::as_u64)) {
+        (true, Some(min), Some(max)) => {
+            format!("{{ dist = \"uniform\", min = \"{}ms\", max = \"{}ms\" }}", min * 1000 - 999, max * 1000)
+        }
+        _ => inline(value),
+    }
+}
