@@ -11,14 +11,18 @@
 //! does no I/O, reads no clock and cannot fail: a checked [`scenario::Scenario`] and a seed go in, a [`record::Run`]
 //! comes out, the same bytes on any number of threads.
 
+pub mod analysis;
+pub mod cli;
 pub mod command;
 pub mod layout;
 pub mod node;
 pub mod profile;
 pub mod record;
+pub mod report;
 pub mod rng;
 pub mod scenario;
 pub mod sim;
 pub mod units;
+pub mod validate;
 
 pub mod workload;

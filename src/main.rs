@@ -1,1 +1,7 @@
-fn main() {}
+//! The command `capsim`: see [`capsim::cli`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    capsim::cli::main()
+}

@@ -9,6 +9,7 @@ use super::counters::{Counters, KeyspaceCounters};
 use super::dict::BUCKET_BYTES;
 use super::ledger::PARTS;
 use super::notice::EventKind;
+use crate::layout::string::Encoding;
 use crate::profile::{Allocator, Profile};
 
 /// File descriptors beyond `maxclients`.  Source: `CONFIG_FDSET_INCR`.
@@ -156,6 +157,13 @@ impl Node {
     #[must_use]
     pub fn since_start_us(&self, clock_us: u64) -> u64 {
         clock_us.saturating_sub(self.epoch_us)
+    }
+
+    /// Sum of the sizes of the string values present [B]; a look at every key.
+    #[must_use]
+    pub fn value_bytes(&self) -> u64 {
+        let cold = self.keys.present().map(|slot| self.keys.cold[slot as usize]);
+        cold.filter(|cold| cold.encoding != Encoding::Int).map(|cold| cold.payload).sum()
     }
 
     /// Every keyspace now; a look at every key with a TTL.

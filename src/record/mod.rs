@@ -120,6 +120,8 @@ pub struct Run {
     pub write_rejected: Spell,
     /// Keys evicted: when and how long.
     pub evicting: Spell,
+    /// Sum of the sizes of the string values present at the end [B].
+    pub value_bytes: u64,
     /// Requests generated (a write that follows a miss is one of its own).
     pub simulated_ops: u64,
 }

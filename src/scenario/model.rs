@@ -60,7 +60,7 @@ pub enum KeyType {
     Int,
 }
 
-/// When a value's size is drawn.
+/// When a value's size, or a TTL, is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SizeDrawn {
     /// Once for each key.
@@ -89,6 +89,8 @@ pub struct Keyspace {
     pub base: i64,
     /// TTL given by writes that do not bring their own.
     pub ttl: Ttl,
+    /// When the TTL is drawn.
+    pub ttl_drawn: SizeDrawn,
     /// Keys present at t = 0.
     pub preload: Option<Preload>,
 }

@@ -293,7 +293,7 @@ fn write_of(
     rng: &mut Xoshiro256PlusPlus,
 ) -> Write {
     let traffic = &stream.traffic;
-    let ttl = |rng: &mut Xoshiro256PlusPlus| family.ttl(traffic.ttl.as_ref(), now, rng);
+    let ttl = |rng: &mut Xoshiro256PlusPlus| family.ttl(traffic.ttl.as_ref(), named.number, now, rng);
     match command {
         Command::Get
         | Command::StrLen

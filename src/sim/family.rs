@@ -14,6 +14,7 @@ use rand::{Rng, RngExt};
 /// Purposes of a key's own generator.
 const KEY_LENGTH: u64 = 1;
 const VALUE_SIZE: u64 = 2;
+const TTL: u64 = 3;
 
 /// A family of keys.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(super) struct Family {
     size_drawn: SizeDrawn,
     base: i64,
     ttl: Ttl,
+    ttl_drawn: SizeDrawn,
     /// Position in id order → rank.
     pub(super) order: Permutation,
     /// New keys made so far by traffic.
@@ -70,6 +72,7 @@ impl Family {
             size_drawn: keyspace.size_drawn,
             base: keyspace.base,
             ttl: keyspace.ttl.clone(),
+            ttl_drawn: keyspace.ttl_drawn,
             order: Permutation::new(keyspace.keys.max(1), seed),
             made: 0,
             ring,
@@ -139,7 +142,7 @@ impl Family {
 
     /// TTL of a write at `now` [ms]: the stream's, or the family's; forgotten where the scenario says so.
     #[inline]
-    pub(super) fn ttl(&self, stream: Option<&Ttl>, now: SimTime, rng: &mut impl Rng) -> Option<u64> {
+    pub(super) fn ttl(&self, stream: Option<&Ttl>, number: u64, now: SimTime, rng: &mut impl Rng) -> Option<u64> {
         let ttl = stream.unwrap_or(&self.ttl);
         if ttl.is_none() {
             return None;
@@ -150,7 +153,10 @@ impl Family {
         {
             return None;
         }
-        ttl.sample(rng)
+        match self.ttl_drawn {
+            SizeDrawn::Key => ttl.sample(&mut key_rng(self.seed, TTL, number)),
+            SizeDrawn::Write => ttl.sample(rng),
+        }
     }
 
     /// The TTL that keys of the family are given.

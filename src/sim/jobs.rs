@@ -107,7 +107,7 @@ impl Job {
                     key_length: family.key_length(named.number),
                     payload: family.sized_payload(self.value_size.as_ref(), named.number, rng),
                     offset: 0,
-                    ttl_ms: family.ttl(None, now, rng),
+                    ttl_ms: family.ttl(None, named.number, now, rng),
                 };
                 node.execute(Command::Set, named.key, &write);
             }

@@ -92,7 +92,7 @@ fn write(node: &mut Node, preload: &Preload, load_rate: f64, family: &Family, rn
                 let age_ms = at.unsigned_abs() / 1000;
                 family.own_ttl().residual(rng).map(|left| left + age_ms)
             }
-            PreloadTtl::Full => family.ttl(None, SimTime::ZERO, rng),
+            PreloadTtl::Full => family.ttl(None, named.number, SimTime::ZERO, rng),
         };
         let payload = family.payload(named.number, rng);
         let write = Write { key_length: family.key_length(named.number), payload, offset: 0, ttl_ms };

@@ -71,6 +71,7 @@ impl Recorder {
             expired_resident_bytes: before.map_or(0, |sample| sample.expired_resident_bytes),
             rehashing_bytes: peak.rehashing_bytes,
         };
+        self.run.value_bytes = node.value_bytes();
         let states = node.keyspace_states();
         self.run.keyspaces = scenario
             .keyspaces

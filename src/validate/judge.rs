@@ -195,7 +195,13 @@ fn cache_figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, St
         count(measurement, "end.expired_keys", to.counters.expired_keys, 0.03)?,
         count(measurement, "end.keys", to.keys, 0.01)?,
         count(measurement, "oom_errors", to.counters.oom_errors, 0.02)?,
-        figure("end.used_memory", seen(measurement, "end.used_memory")?, to.used_memory as f64, 0.005, USED_MEMORY_FLOOR),
+        figure(
+            "end.used_memory",
+            seen(measurement, "end.used_memory")?,
+            to.used_memory as f64,
+            0.005,
+            USED_MEMORY_FLOOR,
+        ),
     ])
 }
 

@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(images(1), STABLE);
     }
 
-    const STABLE: [u32; 6] = [0; 6];
+    const STABLE: [u32; 6] = [564_935, 846_218, 686_023, 43_950, 156_519, 364_582];
 
     /// Spread of the images of a run of inputs, and of a comb of them, over 64 blocks: χ² with 63 degrees of freedom
     /// stays below 120 (p = 1e-5) for each of 40 keys.

@@ -1,0 +1,56 @@
+//! From runs to findings: verdict, what drove the peak, recommended `maxmemory`, thresholds.  Pure.
+
+mod recommend;
+pub mod series;
+mod stats;
+mod threshold;
+mod verdict;
+
+use crate::record::Run;
+use crate::scenario::Scenario;
+pub use recommend::{BudgetLine, Recommendation};
+pub use stats::Spread;
+pub use threshold::ThresholdResult;
+pub use verdict::{Status, Verdict};
+
+/// Everything that a report needs.
+#[derive(Debug, Clone)]
+pub struct Findings {
+    /// Path of the scenario, as it was given.
+    pub path: String,
+    /// The scenario.
+    pub scenario: Scenario,
+    /// Its runs, at least one.
+    pub runs: Vec<Run>,
+    /// Pass, warn or fail, and why.
+    pub verdict: Verdict,
+    /// What `maxmemory` should be, and what to change.
+    pub recommendation: Recommendation,
+    /// What had to hold.
+    pub thresholds: Vec<ThresholdResult>,
+}
+
+impl Findings {
+    /// The run that reports show: the one with the largest peak, so that figures and pictures show the worst.
+    #[must_use]
+    pub fn shown(&self) -> &Run {
+        worst(&self.runs)
+    }
+}
+
+/// The run with the largest peak; the first among equals.
+fn worst(runs: &[Run]) -> &Run {
+    runs.iter().rev().max_by_key(|run| run.peak.used_memory).unwrap_or(&EMPTY)
+}
+
+/// Stands in for a run where there is none.
+static EMPTY: std::sync::LazyLock<Run> = std::sync::LazyLock::new(Run::default);
+
+/// Judges the runs of a scenario.
+#[must_use]
+pub fn analyse(scenario: Scenario, runs: Vec<Run>, path: &str) -> Findings {
+    let thresholds = threshold::evaluate(&scenario, &runs);
+    let recommendation = recommend::recommend(&scenario, worst(&runs));
+    let verdict = verdict::judge(&scenario, &runs, worst(&runs), &thresholds);
+    Findings { path: path.to_owned(), scenario, runs, verdict, recommendation, thresholds }
+}

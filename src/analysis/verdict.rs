@@ -1,0 +1,177 @@
+//! The verdict: pass, warn or fail; what drove the peak; one sentence that says so.
+
+use super::recommend::full_by_design;
+use super::series;
+use super::threshold::ThresholdResult;
+use crate::node::config::EvictionScope;
+use crate::node::ledger::MemoryPart;
+use crate::record::{Run, Sample};
+use crate::scenario::Scenario;
+use crate::units::{Bytes, Micros, SimTime};
+
+/// A part of the peak that is at least this share of it is named as what drives it.
+const DRIVING_SHARE: f64 = 0.10;
+
+/// The verdict's status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// Within policy.
+    Pass,
+    /// Outside `[policy]`.
+    Warn,
+    /// A failure occurred, or a threshold was breached.
+    Fail,
+}
+
+impl Status {
+    /// The word of the contract.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Pass => "pass",
+            Status::Warn => "warn",
+            Status::Fail => "fail",
+        }
+    }
+}
+
+/// The verdict.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// Pass, warn or fail.
+    pub status: Status,
+    /// The contract's words for what occurred: `write_rejected`, `evicting`.
+    pub failures: Vec<&'static str>,
+    /// What made the peak.
+    pub driver: &'static str,
+    /// One sentence with the figures.
+    pub sentence: String,
+    /// What is outside policy, a line each.
+    pub reasons: Vec<String>,
+}
+
+pub(super) fn judge(scenario: &Scenario, runs: &[Run], shown: &Run, thresholds: &[ThresholdResult]) -> Verdict {
+    let rejected = runs.iter().any(|run| run.write_rejected.count > 0);
+    let evicting = runs.iter().any(|run| run.evicting.count > 0);
+    let mut failures = Vec::new();
+    failures.extend(rejected.then_some("write_rejected"));
+    failures.extend(evicting.then_some("evicting"));
+    let mut reasons: Vec<String> = thresholds
+        .iter()
+        .filter(|threshold| !threshold.pass)
+        .map(|t| format!("threshold breached: {} {} (value {})", t.metric, t.expression, t.value))
+        .collect();
+    let failed = rejected || !reasons.is_empty();
+    reasons.extend(outside_policy(scenario, shown));
+    let status = match (failed, reasons.is_empty()) {
+        (true, _) => Status::Fail,
+        (false, false) => Status::Warn,
+        (false, true) => Status::Pass,
+    };
+    Verdict { status, failures, driver: driver(scenario, shown), sentence: sentence(scenario, shown), reasons }
+}
+
+/// What is outside `[policy]`.  A cache that is full by design is not.
+fn outside_policy(scenario: &Scenario, run: &Run) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if full_by_design(scenario, run) {
+        return reasons;
+    }
+    let policy = &scenario.policy;
+    if let Some(since) = above_for(&run.timeline, policy.alarm_ratio, policy.alarm_for) {
+        reasons.push(format!(
+            "used_memory / maxmemory stays above {} for {} and more from {since} on",
+            policy.alarm_ratio, policy.alarm_for
+        ));
+    }
+    let (peak, limit) = (run.peak.used_memory, run.end.maxmemory);
+    let headroom = if peak == 0 { 0.0 } else { limit as f64 / peak as f64 - 1.0 };
+    if limit > 0 && headroom < policy.headroom[0] {
+        reasons.push(format!(
+            "headroom of maxmemory over used_memory_peak is {:.0} %, below the {:.0}–{:.0} % that fork and copy-on-write want",
+            headroom * 100.0,
+            policy.headroom[0] * 100.0,
+            policy.headroom[1] * 100.0
+        ));
+    }
+    if limit == 0 && series::still_growing(run) {
+        reasons.push("memory is still growing at the end, and no maxmemory limits it".to_owned());
+    }
+    reasons
+}
+
+/// When `used_memory` / `maxmemory` rises above a ratio and stays there for a time.
+fn above_for(timeline: &[Sample], ratio: f64, lasting: Micros) -> Option<SimTime> {
+    let mut since = None;
+    for sample in timeline {
+        if series::used_ratio(sample) <= ratio {
+            since = None;
+        } else if sample.at.since(*since.get_or_insert(sample.at)) >= lasting {
+            return since;
+        }
+    }
+    None
+}
+
+/// What made the peak, the first that applies:
+/// two tables alive while one rehashes (a tenth of the peak and more); expired keys still there (likewise); the cache
+/// full by design; keys without a TTL that pile up (growth at the end, most keys untimed); growth that has not levelled
+/// off; else the largest part.
+fn driver(scenario: &Scenario, run: &Run) -> &'static str {
+    let peak = run.peak.used_memory;
+    if series::ratio(run.peak.rehashing_bytes, peak) >= DRIVING_SHARE / 2.0 {
+        return "hash table rehash";
+    }
+    if series::ratio(run.peak.expired_resident_bytes, peak) >= DRIVING_SHARE {
+        return "expired keys not yet reclaimed";
+    }
+    if full_by_design(scenario, run) {
+        return "a cache that is full by design";
+    }
+    let pressed = run.write_rejected.count > 0 || series::still_growing(run);
+    let untimed = run.end.keys.saturating_sub(run.end.expires);
+    if pressed && 2 * untimed > run.end.keys {
+        return "keys without a TTL";
+    }
+    if pressed {
+        return "growth that has not levelled off";
+    }
+    let largest = MemoryPart::ALL.into_iter().max_by_key(|part| run.peak.parts[*part as usize]);
+    largest.map_or("nothing", MemoryPart::label)
+}
+
+fn sentence(scenario: &Scenario, run: &Run) -> String {
+    let peak = Bytes(run.peak.used_memory);
+    let policy = scenario.config.maxmemory_policy.entry();
+    if run.write_rejected.count > 0 {
+        let limit = Bytes(run.end.maxmemory);
+        let why = match policy.scope {
+            EvictionScope::Nothing => "the policy noeviction refuses to evict".to_owned(),
+            EvictionScope::Volatile => {
+                format!("{} has no key with a TTL left to evict and behaves like noeviction", policy.name)
+            }
+            EvictionScope::AllKeys => "there is no key left to evict".to_owned(),
+        };
+        return format!(
+            "Writes are refused from {} on: OOM command not allowed when used memory > 'maxmemory' ({limit}); {why}. \
+             {} writes were refused.",
+            run.write_rejected.first, run.write_rejected.count
+        );
+    }
+    if run.evicting.count > 0 {
+        let steady = series::steady_state(run, scenario.warmup);
+        return format!(
+            "The cache is full at maxmemory ({}) from {} on and evicts {:.0} keys a second ({}); hit ratio {:.3}.",
+            Bytes(run.end.maxmemory),
+            run.evicting.first,
+            steady.evicted_keys_per_s,
+            policy.name,
+            steady.hit_ratio
+        );
+    }
+    if series::still_growing(run) {
+        let a_day = Bytes((series::growth_at_end(run) * 86_400.0) as u64);
+        return format!("Memory peaks at {peak}, at the end of the run, and still grows by {a_day} a day.");
+    }
+    format!("Memory peaks at {peak} after {} and has levelled off.", run.peak.at)
+}

@@ -1,0 +1,53 @@
+//! The command line: arguments, files, progress, exit statuses.  The only part of capsim that does I/O or reads a clock.
+//!
+//! Each command is one file with a `clap` struct and a `run`; adding one is one file, one variant and one arm.
+
+mod exit;
+mod output;
+mod progress;
+mod run;
+mod validate;
+
+use clap::{Parser, Subcommand};
+pub use exit::Exit;
+use std::process::ExitCode;
+
+/// Workload simulator and capacity planner for Redis and Valkey memory.
+#[derive(Debug, Parser)]
+#[command(name = "capsim", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Simulate a scenario; print the verdict; write the result folder.
+    Run(run::Arguments),
+    /// Predict recorded measurements of real servers and print the error of each figure.
+    Validate(validate::Arguments),
+}
+
+/// Parses the arguments, runs the command, and says how it went.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; a closed pipe is no reason to complain.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let result = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Validate(arguments) => validate::run(&arguments),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit().into()
+        }
+    }
+}

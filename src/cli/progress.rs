@@ -1,0 +1,70 @@
+//! The progress bar: simulated time, requests a second; and Ctrl-C.
+
+use crate::sim::Progress;
+use crate::units::{Micros, SimTime};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// A watcher that draws a bar on a terminal's standard error, and stops the run when the user interrupts it.
+#[derive(Debug)]
+pub(super) struct Bar {
+    bar: ProgressBar,
+    /// How far each repetition is [µs].
+    reached: Vec<AtomicU64>,
+    ops: AtomicU64,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Bar {
+    /// A bar for some repetitions of a run; hidden when `quiet` and where standard error is no terminal.
+    pub(super) fn new(runs: u32, duration: Micros, quiet: bool) -> Bar {
+        let total = duration.0.saturating_mul(u64::from(runs));
+        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(Some(total), target);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {eta} left") {
+            bar.set_style(style);
+        }
+        Bar {
+            bar,
+            reached: (0..runs).map(|_| AtomicU64::new(0)).collect(),
+            ops: AtomicU64::new(0),
+            interrupted: interruption(),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The flag that Ctrl-C sets; the handler is installed once.
+fn interruption() -> Arc<AtomicBool> {
+    static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    let install = || {
+        let flag = Arc::new(AtomicBool::new(false));
+        let set = Arc::clone(&flag);
+        // Without a handler Ctrl-C ends the process at once, which leaves no half-written file either.
+        let _ = ctrlc::set_handler(move || set.store(true, Ordering::Relaxed));
+        flag
+    };
+    Arc::clone(FLAG.get_or_init(install))
+}
+
+impl Progress for Bar {
+    fn advance(&self, run: u32, at: SimTime, ops: u64) {
+        if let Some(reached) = self.reached.get(run as usize) {
+            reached.store(at.0, Ordering::Relaxed);
+        }
+        let ops = self.ops.fetch_add(ops, Ordering::Relaxed) + ops;
+        let seconds = self.bar.elapsed().as_secs_f64();
+        let rate = if seconds > 0.0 { ops as f64 / seconds / 1e6 } else { 0.0 };
+        self.bar.set_position(self.reached.iter().map(|reached| reached.load(Ordering::Relaxed)).sum());
+        self.bar.set_message(format!("{at} simulated, {rate:.1} M requests/s"));
+    }
+
+    fn cancelled(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,172 @@
+//! `capsim run`: simulate a scenario, print the verdict, write the result folder.
+
+use super::exit::{Exit, Failure};
+use super::{output, progress};
+use crate::analysis::{self, Findings, Status};
+use crate::report::{self, Cost};
+use crate::scenario::{self, Scenario};
+use crate::sim;
+use clap::{Args, ValueEnum};
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `capsim run`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The scenario file; - for standard input.
+    scenario: PathBuf,
+    /// Override a value of the scenario: server.config.maxmemory=2gb, keyspace.session.keys=5000.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Seed of every random stream; default: the scenario's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Repetitions with random streams of their own; default: the scenario's.
+    #[arg(long)]
+    runs: Option<u32>,
+    /// Folder for the results; default: output/<scenario>.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// What to print.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// Print nothing but errors; results are written all the same.
+    #[arg(long)]
+    quiet: bool,
+    /// No colours (also: NO_COLOR, or output that is no terminal).
+    #[arg(long)]
+    no_color: bool,
+    /// Threads for repetitions; default: one for each core.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Exit with 99 when the verdict is this bad or worse.
+    #[arg(long, value_enum, value_name = "VERDICT")]
+    fail_on: Option<FailOn>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FailOn {
+    Warn,
+    Fail,
+}
+
+/// Runs the command.
+pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    let scenario = load(arguments)?;
+    let (findings, cost) = simulate(scenario, arguments)?;
+    let folder = arguments.out.clone().unwrap_or_else(|| default_folder(&arguments.scenario));
+    write(&findings, &cost, &folder)?;
+    if !arguments.quiet {
+        output::print(&printed(&findings, &cost, &folder, arguments))?;
+    }
+    Ok(exit(&findings, arguments.fail_on))
+}
+
+/// Reads and checks the scenario.
+fn load(arguments: &Arguments) -> Result<Scenario, Failure> {
+    let path = &arguments.scenario;
+    let stdin = path == Path::new("-");
+    let text = if stdin {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = text.map_err(|error| Failure::read(path, error))?;
+    let name = if stdin { "stdin".to_owned() } else { path.display().to_string() };
+    let overrides = overrides(arguments)?;
+    let base = path.parent().unwrap_or(Path::new("."));
+    let input = scenario::Input { name: &name, text: &text, overrides: &overrides, base };
+    scenario::parse(&input, &|file| std::fs::read_to_string(file)).map_err(|e| Failure::Scenario(Box::new(e)))
+}
+
+fn overrides(arguments: &Arguments) -> Result<Vec<(String, String)>, Failure> {
+    let mut overrides = Vec::new();
+    for given in &arguments.set {
+        let Some((path, value)) = given.split_once('=') else {
+            return Err(Failure::Usage(format!("--set {given}: expected KEY=VALUE, like server.config.maxmemory=2gb")));
+        };
+        overrides.push((path.trim().to_owned(), value.to_owned()));
+    }
+    overrides.extend(arguments.seed.map(|seed| ("seed".to_owned(), seed.to_string())));
+    overrides.extend(arguments.runs.map(|runs| ("runs".to_owned(), runs.to_string())));
+    Ok(overrides)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line tells how long the work took")]
+fn simulate(scenario: Scenario, arguments: &Arguments) -> Result<(Findings, Cost), Failure> {
+    let began = std::time::Instant::now();
+    let bar = progress::Bar::new(scenario.runs, scenario.duration, arguments.quiet);
+    let work = || sim::run_all(&scenario, &bar);
+    let runs = match arguments.threads {
+        None => work(),
+        Some(threads) => {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.map_err(|error| Failure::Usage(format!("--threads {threads}: {error}")))?.install(work)
+        }
+    };
+    bar.finish();
+    let runs = runs.map_err(|_| Failure::Interrupted)?;
+    let simulated_ops = runs.iter().map(|run| run.simulated_ops).sum();
+    let findings = analysis::analyse(scenario, runs, &arguments.scenario.display().to_string());
+    let wall_s = began.elapsed().as_secs_f64();
+    Ok((findings, Cost { simulated_ops, wall_s, peak_rss_bytes: peak_rss() }))
+}
+
+/// `output/<scenario's name>`.
+fn default_folder(scenario: &Path) -> PathBuf {
+    let stem = scenario.file_stem().filter(|_| scenario != Path::new("-"));
+    Path::new("output").join(stem.unwrap_or_else(|| "stdin".as_ref()))
+}
+
+fn write(findings: &Findings, cost: &Cost, folder: &Path) -> Result<(), Failure> {
+    let mut files: Vec<(String, Vec<u8>)> = report::EXPORTERS
+        .iter()
+        .map(|exporter| (exporter.file.to_owned(), (exporter.render)(findings, cost).into_bytes()))
+        .collect();
+    let pictures = report::plot::pictures(findings).map_err(|error| Failure::Picture(error.to_string()))?;
+    for picture in pictures {
+        files.push((format!("{}.svg", picture.name), picture.svg.into_bytes()));
+        files.push((format!("{}.png", picture.name), picture.png));
+    }
+    let stale: Vec<String> =
+        report::plot::NAMES.iter().flat_map(|name| [format!("{name}.svg"), format!("{name}.png")]).collect();
+    output::write_folder(folder, &files, &stale)
+}
+
+fn printed(findings: &Findings, cost: &Cost, folder: &Path, arguments: &Arguments) -> String {
+    match arguments.format {
+        Format::Json => report::summary_json(findings, cost),
+        Format::Markdown => report::markdown(findings, cost),
+        Format::Text => {
+            let color =
+                !arguments.no_color && std::env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal();
+            report::terminal(findings, cost, &folder.display().to_string(), color)
+        }
+    }
+}
+
+fn exit(findings: &Findings, fail_on: Option<FailOn>) -> Exit {
+    let breached = findings.thresholds.iter().any(|threshold| !threshold.pass);
+    let bad = match fail_on {
+        None => false,
+        Some(FailOn::Warn) => findings.verdict.status != Status::Pass,
+        Some(FailOn::Fail) => findings.verdict.status == Status::Fail,
+    };
+    if breached || bad { Exit::Breached } else { Exit::Done }
+}
+
+/// The process's largest resident size [B]; 0 where the system does not say.
+fn peak_rss() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}

@@ -1,0 +1,47 @@
+//! `capsim validate`: predict recorded measurements of real servers.
+
+use super::exit::{Exit, Failure};
+use super::output;
+use crate::validate::{self, measurement};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// Arguments of `capsim validate`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Files of measurements, a line of JSON each.
+    #[arg(required = true)]
+    measurements: Vec<PathBuf>,
+    /// Only cases whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// What to print.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Markdown,
+}
+
+/// Runs the command.
+pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    let mut measurements = Vec::new();
+    for path in &arguments.measurements {
+        let text = std::fs::read_to_string(path).map_err(|error| Failure::read(path, error))?;
+        let name = path.display().to_string();
+        measurements.extend(measurement::parse(&name, &text).map_err(|error| Failure::Usage(error.to_string()))?);
+    }
+    if let Some(only) = &arguments.only {
+        measurements.retain(|m| m.case.name.contains(only.as_str()));
+    }
+    let results = validate::validate(&measurements);
+    output::print(&match arguments.format {
+        Format::Text => validate::text(&results),
+        Format::Markdown => validate::markdown(&results),
+    })?;
+    let missed = results.iter().any(|result| result.misses().next().is_some());
+    Ok(if missed { Exit::Breached } else { Exit::Done })
+}

@@ -1,0 +1,160 @@
+//! `summary.json`: all figures, in bytes and seconds, with `INFO`'s names where it has one.
+//!
+//! Keys stand in the order of the contract.  What belongs to the kernel's ledger, replication and persistence is 0 until
+//! it is modelled.  With several runs the figures of `peak`, `end` and `steady_state` are `{"p50", "p95", "max"}`.
+
+use super::{Cost, format};
+use crate::analysis::series::{self, SteadyState};
+use crate::analysis::{Findings, Spread};
+use crate::node::ledger::MemoryPart;
+use crate::record::{EventKind, Run};
+use serde_json::{Map, Value, json};
+
+/// Version of the schema.
+const SCHEMA: u32 = 1;
+
+/// A named figure of a run.
+type Figure = (&'static str, fn(&Run) -> f64);
+
+/// Whole figures of `end`, in the contract's order; 0 where not modelled yet.
+const END: &[Figure] = &[
+    ("used_memory", |r| r.end.used_memory as f64),
+    ("used_memory_rss", |_| 0.0),
+    ("used_memory_peak", |r| r.end.used_memory_peak as f64),
+    ("used_memory_overhead", |r| r.end.used_memory_overhead as f64),
+    ("used_memory_dataset", |r| r.end.used_memory.saturating_sub(r.end.used_memory_overhead) as f64),
+    ("used_memory_startup", |r| r.used_memory_startup as f64),
+    ("allocator_allocated", |_| 0.0),
+    ("allocator_active", |_| 0.0),
+    ("allocator_resident", |_| 0.0),
+    ("mem_fragmentation_ratio", |_| 0.0),
+    ("mem_clients_normal", |r| r.end.mem_clients_normal as f64),
+    ("mem_clients_slaves", |_| 0.0),
+    ("mem_replication_backlog", |_| 0.0),
+    ("mem_total_replication_buffers", |_| 0.0),
+    ("mem_not_counted_for_evict", |_| 0.0),
+    ("mem_aof_buffer", |_| 0.0),
+    ("keys", |r| r.end.keys as f64),
+    ("expires", |r| r.end.expires as f64),
+    ("evicted_keys", |r| r.end.counters.evicted_keys as f64),
+    ("expired_keys", |r| r.end.counters.expired_keys as f64),
+    ("expired_stale_perc", |r| r.end.expired_stale_millipercent as f64 / 1000.0),
+    ("keyspace_hits", |r| r.end.counters.keyspace_hits as f64),
+    ("keyspace_misses", |r| r.end.counters.keyspace_misses as f64),
+    ("oom_errors", |r| r.end.counters.oom_errors as f64),
+    ("rdb_last_cow_size", |_| 0.0),
+    ("rdb_last_bgsave_time_sec", |_| 0.0),
+    ("sync_full", |_| 0.0),
+    ("sync_partial_ok", |_| 0.0),
+    ("client_output_buffer_limit_disconnections", |_| 0.0),
+];
+
+/// The summary as text.
+#[must_use]
+pub fn summary_json(findings: &Findings, cost: &Cost) -> String {
+    let run = findings.shown();
+    let scenario = &findings.scenario;
+    let verdict = &findings.verdict;
+    let recommendation = &findings.recommendation;
+    let value = json!({
+        "schema": SCHEMA,
+        "capsim": env!("CARGO_PKG_VERSION"),
+        "scenario": {
+            "path": findings.path, "sha256": scenario.sha256, "title": scenario.title, "seed": scenario.seed,
+            "runs": scenario.runs, "scale": 1.0, "profile": scenario.profile.name,
+            "allocator": scenario.allocator.name(),
+        },
+        "verdict": {
+            "status": verdict.status.name(), "failures": verdict.failures, "driver": verdict.driver,
+            "sentence": verdict.sentence,
+        },
+        "peak": {
+            "used_memory": {
+                "bytes": figure(findings, |r| r.peak.used_memory as f64),
+                "at_s": figure(findings, |r| r.peak.at.as_secs_f64()),
+                "parts": parts(run),
+            },
+            "host_memory": { "bytes": 0, "at_s": 0.0, "parts": {} },
+        },
+        "end": Value::Object(END.iter().map(|(name, of)| ((*name).to_owned(), figure(findings, of))).collect()),
+        "steady_state": steady(findings),
+        "events": run.events.iter().map(|event| json!({
+            "at_s": event.at.as_secs_f64(), "kind": format::event_word(&event.kind), "detail": detail(&event.kind),
+        })).collect::<Vec<Value>>(),
+        "keyspaces": run.keyspaces.iter().map(|k| json!({
+            "name": k.name, "keys": k.counters.keys, "bytes": k.counters.bytes,
+            "expired_resident_bytes": k.expired_resident_bytes, "expires": k.counters.expires,
+            "hits": k.counters.hits, "misses": k.counters.misses, "oom_errors": k.counters.oom_errors,
+            "evicted_keys": k.counters.evicted_keys, "evicted_untimed_keys": k.counters.evicted_untimed_keys,
+            "expired_keys": k.counters.expired_keys,
+        })).collect::<Vec<Value>>(),
+        "recommendation": {
+            "maxmemory": recommendation.maxmemory, "host_memory": 0,
+            "headroom_ratio": rounded(recommendation.headroom_ratio),
+            "budget": recommendation.budget.iter()
+                .map(|line| json!({"part": line.part, "bytes": line.bytes, "why": line.why})).collect::<Vec<Value>>(),
+            "fixes": recommendation.fixes,
+        },
+        "thresholds": findings.thresholds,
+        "cost": {
+            "simulated_ops": cost.simulated_ops, "wall_s": rounded(cost.wall_s),
+            "ops_per_s": cost.ops_per_s().round(), "peak_rss_bytes": cost.peak_rss_bytes,
+        },
+    });
+    // A value of texts and finite numbers can always be written.
+    let mut text = serde_json::to_string_pretty(&value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// A figure of the only run, or its spread over several.
+fn figure(findings: &Findings, of: impl Fn(&Run) -> f64) -> Value {
+    match findings.runs.as_slice() {
+        [only] => number(of(only)),
+        runs => {
+            let Spread { p50, p95, max } = Spread::of(runs.iter().map(of));
+            json!({"p50": number(p50), "p95": number(p95), "max": number(max)})
+        }
+    }
+}
+
+/// A whole number where it is one, else to six decimals.
+fn number(value: f64) -> Value {
+    let whole = value.fract() == 0.0 && (0.0..9e15).contains(&value);
+    if whole { json!(value as u64) } else { json!(rounded(value)) }
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
+}
+
+fn parts(run: &Run) -> Map<String, Value> {
+    let parts = MemoryPart::ALL.into_iter();
+    parts.map(|part| (part.name().to_owned(), json!(run.peak.parts[part as usize]))).collect()
+}
+
+fn steady(findings: &Findings) -> Value {
+    let of = |pick: fn(&SteadyState) -> f64| {
+        figure(findings, |run| pick(&series::steady_state(run, findings.scenario.warmup)))
+    };
+    json!({
+        "hit_ratio": of(|s| s.hit_ratio),
+        "evicted_keys_per_s": of(|s| s.evicted_keys_per_s),
+        "expired_keys_per_s": of(|s| s.expired_keys_per_s),
+    })
+}
+
+fn detail(kind: &EventKind) -> Value {
+    match kind {
+        EventKind::RehashStarted { table, from_buckets, to_buckets } => {
+            json!({"table": format!("{table:?}").to_lowercase(), "from_buckets": from_buckets, "to_buckets": to_buckets})
+        }
+        EventKind::RehashEnded { table, buckets } | EventKind::ResizeRefused { table, buckets } => {
+            json!({"table": format!("{table:?}").to_lowercase(), "buckets": buckets})
+        }
+        EventKind::Scenario(label) => json!({"event": label}),
+        EventKind::OomFirst | EventKind::OomLast | EventKind::EvictingFirst | EventKind::ExpireTimeCapReached => {
+            json!({})
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! redis.conf's directives: which there are, how their values are written, and what the model does with them.
+//!
+//! The table of all directives is `directive_table`; here they are looked up, checked and collected.  Source of names,
+//! ranges and defaults: redis 7.0.15 and 7.2 `src/config.c`; 7.0's `CONFIG GET *`.
+
+use super::error::{did_you_mean, known_names, quoted};
+use super::reader::Item;
+use crate::node::config::{MaxmemoryPolicy, POLICIES, ServerConfig, Setting};
+use crate::units::Bytes;
+
+#[path = "directive_table.rs"]
+mod directive_table;
+
+pub(super) use directive_table::{DIRECTIVES, Directive, Kind, Status};
+
+/// Old names that a server still understands: prefix or part, and what it is today.
+const ALIASES: &[(&str, &str)] =
+    &[("slave", "replica"), ("ziplist", "listpack"), ("lua-time-limit", "busy-reply-threshold")];
+
+/// The directives that were given, the last one of a name in force.
+#[derive(Debug, Default)]
+pub(super) struct Directives {
+    given: Vec<(&'static Directive, Vec<String>)>,
+    settings: Vec<Setting>,
+}
+
+/// The directive of this name, in lower case, old names included.
+pub(super) fn find(name: &str) -> Option<&'static Directive> {
+    let name = name.to_lowercase();
+    let by_name = |name: &str| DIRECTIVES.iter().find(|directive| directive.name == name);
+    by_name(&name).or_else(|| {
+        let (old, new) = ALIASES.iter().find(|(old, _)| name.contains(old))?;
+        by_name(&name.replace(old, new))
+    })
+}
+
+/// What is wrong with an unknown directive's name, and help.
+pub(super) fn unknown(name: &str) -> (String, Option<String>) {
+    let names: Vec<&str> = DIRECTIVES.iter().map(|directive| directive.name).collect();
+    let guess = did_you_mean(&name.to_lowercase(), &names);
+    let message = format!("unknown directive {}{guess}; expected one of redis.conf's", quoted(name));
+    (message, if guess.is_empty() { None } else { known_names("known directives", &names).filter(|h| h.len() < 400) })
+}
+
+/// Names of the directives that the model follows.
+pub(super) fn modelled_names() -> impl Iterator<Item = &'static str> {
+    DIRECTIVES.iter().filter(|d| matches!(d.status, Status::Modelled(_))).map(|d| d.name)
+}
+
+impl Directives {
+    /// Reads `[server.config]`.
+    pub(super) fn read_table(&mut self, item: &Item<'_>) {
+        for (name, place, value) in item.entries().unwrap_or_default() {
+            let Some(directive) = find(name) else {
+                let (message, help) = unknown(name);
+                item.check.problem_with_help(place, &value.path, message, help);
+                continue;
+            };
+            let Some(words) = words_of(&value) else { continue };
+            match self.give(directive, &words) {
+                Ok(()) => {}
+                Err(expected) => value.refuse(format!("is not valid; expected {expected}")),
+            }
+        }
+    }
+
+    /// Puts a directive in force: each word list is one line of it.
+    pub(super) fn give(&mut self, directive: &'static Directive, lines: &[Vec<String>]) -> Result<(), String> {
+        for words in lines {
+            directive.kind.check(words)?;
+        }
+        let value = lines.iter().map(|words| words.join(" ")).collect::<Vec<String>>();
+        if let Status::Modelled(setting) = directive.status {
+            let last = value.last().map_or("", String::as_str);
+            self.settings.push(setting(last).ok_or_else(|| directive.kind.expected())?);
+        }
+        match self.given.iter_mut().find(|(given, _)| given.name == directive.name) {
+            Some((_, values)) if directive.repeats => values.extend(value),
+            Some((_, values)) => *values = value,
+            None => self.given.push((directive, value)),
+        }
+        Ok(())
+    }
+
+    /// `maxclients` as given so far.
+    pub(super) fn maxclients(&self) -> u32 {
+        let given = self.settings.iter().rev().find_map(|setting| match setting {
+            Setting::Maxclients(clients) => Some(*clients),
+            _ => None,
+        });
+        given.unwrap_or(ServerConfig::default().maxclients)
+    }
+
+    /// The configuration that they make.
+    pub(super) fn into_config(self) -> ServerConfig {
+        let mut config = ServerConfig::default();
+        self.settings.iter().for_each(|setting| config.apply(setting));
+        config
+    }
+
+    /// A line for each directive that moves memory in a way that is not modelled.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.given.iter().any(|(directive, _)| directive.name == "save") {
+            warnings.push(
+                "save is left at its default points: snapshots (fork and copy-on-write) are not modelled yet, so the \
+                 host needs more than these figures; `save = \"\"` says that there are none"
+                    .to_owned(),
+            );
+        }
+        for (directive, values) in &self.given {
+            if let Status::Matters { harmless, why } = directive.status
+                && values.iter().any(|value| !harmless.iter().any(|h| h.eq_ignore_ascii_case(value)))
+            {
+                let shown = values.join("; ");
+                warnings.push(format!("{} {}: {why}; not modelled yet", directive.name, quoted(&shown)));
+            }
+        }
+        warnings
+    }
+}
+
+/// The settings of a `config-set` event, and a line that names them.
+pub(super) fn runtime_settings(item: &Item<'_>) -> Option<(Vec<Setting>, String)> {
+    let (mut settings, mut shown, mut complete) = (Vec::new(), Vec::new(), true);
+    for (name, place, value) in item.entries()? {
+        let Some(directive) = find(name) else {
+            let (message, help) = unknown(name);
+            item.check.problem_with_help(place, &value.path, message, help);
+            complete = false;
+            continue;
+        };
+        let Status::Modelled(setting) = directive.status else {
+            item.check.problem(place, &value.path, "not modelled yet; expected a directive that the model follows");
+            complete = false;
+            continue;
+        };
+        if directive.fixed {
+            item.check.problem(
+                place,
+                &value.path,
+                "cannot be changed while the server runs; expected another directive",
+            );
+            complete = false;
+            continue;
+        }
+        let words = words_of(&value).and_then(|lines| lines.into_iter().next()).unwrap_or_default();
+        let text = words.join(" ");
+        match directive.kind.check(&words).ok().and_then(|()| setting(&text)) {
+            Some(setting) => {
+                settings.push(setting);
+                shown.push(format!("{} {text}", directive.name));
+            }
+            None => {
+                value.refuse(format!("is not valid; expected {}", directive.kind.expected()));
+                complete = false;
+            }
+        }
+    }
+    complete.then(|| (settings, shown.join(", ")))
+}
+
+/// A TOML value as the lines of a directive, each in words.
+fn words_of(item: &Item<'_>) -> Option<Vec<Vec<String>>> {
+    use super::tree::Value;
+    let words = |text: &str| super::redis_conf::split_words(text).unwrap_or_else(|_| vec![text.to_owned()]);
+    match &item.node.value {
+        Value::Text(text) if text.is_empty() => Some(vec![vec![String::new()]]),
+        Value::Text(text) => Some(vec![words(text)]),
+        Value::Integer(number) => Some(vec![vec![number.to_string()]]),
+        Value::Bool(value) => Some(vec![vec![if *value { "yes" } else { "no" }.to_owned()]]),
+        Value::Array(_) => {
+            let items = item.items()?;
+            items.iter().map(|line| line.text().map(words)).collect()
+        }
+        Value::Float(_) | Value::Datetime | Value::Table(_) => {
+            item.refuse("is not a directive's value; expected a text, a whole number or a switch");
+            None
+        }
+    }
+}
+
+impl Kind {
+    /// Checks the words of one line.
+    pub(super) fn check(self, words: &[String]) -> Result<(), String> {
+        let one = match words {
+            [one] => Some(one.as_str()),
+            _ => None,
+        };
+        let holds = match self {
+            Kind::Memory => one.is_some_and(|word| Bytes::parse(word).is_some()),
+            Kind::MemoryOrPercent => one.is_some_and(|word| {
+                let percent = word.strip_suffix('%').and_then(|n| n.parse::<u32>().ok());
+                percent.is_some_and(|p| p <= 100) || Bytes::parse(word).is_some()
+            }),
+            Kind::Integer(least, most) => {
+                one.and_then(|word| word.parse::<i64>().ok()).is_some_and(|n| (least..=most).contains(&n))
+            }
+            Kind::Switch => one.is_some_and(|word| ["yes", "no"].iter().any(|s| s.eq_ignore_ascii_case(word))),
+            Kind::Choice(names) => one.is_some_and(|word| names.iter().any(|name| name.eq_ignore_ascii_case(word))),
+            Kind::Policy => one.is_some_and(|word| MaxmemoryPolicy::find(word).is_some()),
+            Kind::Text => true,
+            Kind::SavePoints => save_points_hold(words),
+            Kind::BufferLimit => buffer_limits_hold(words),
+        };
+        if holds { Ok(()) } else { Err(self.expected()) }
+    }
+
+    /// What a value must be, for a message.
+    pub(super) fn expected(self) -> String {
+        match self {
+            Kind::Memory => "a size like 100mb".to_owned(),
+            Kind::MemoryOrPercent => "a size like 100mb, or a share like 5%".to_owned(),
+            Kind::Integer(least, most) => format!("a whole number from {least} to {most}"),
+            Kind::Switch => "yes or no".to_owned(),
+            Kind::Choice(names) => format!("one of {}", names.join(", ")),
+            Kind::Policy => {
+                format!("one of {}", POLICIES.iter().map(|entry| entry.name).collect::<Vec<&str>>().join(", "))
+            }
+            Kind::Text => "a text".to_owned(),
+            Kind::SavePoints => "pairs of seconds and changes like \"3600 1 300 100\", or \"\"".to_owned(),
+            Kind::BufferLimit => {
+                "a class (normal, replica, pubsub), a hard limit, a soft limit and seconds, like \"pubsub 32mb 8mb 60\""
+                    .to_owned()
+            }
+        }
+    }
+}
+
+fn save_points_hold(words: &[String]) -> bool {
+    if let [word] = words
+        && word.is_empty()
+    {
+        return true;
+    }
+    let numbers = words.iter().all(|word| word.parse::<u32>().is_ok());
+    !words.is_empty() && words.len().is_multiple_of(2) && numbers
+}
+
+fn buffer_limits_hold(words: &[String]) -> bool {
+    let class = |word: &str| ["normal", "replica", "slave", "pubsub"].contains(&word.to_lowercase().as_str());
+    let size = |word: &str| Bytes::parse(word).is_some();
+    !words.is_empty()
+        && words.len().is_multiple_of(4)
+        && words.chunks(4).all(|l| class(&l[0]) && size(&l[1]) && size(&l[2]) && l[3].parse::<u32>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_are_listed_once_and_keep_what_they_promise() {
+        for directive in DIRECTIVES {
+            assert_eq!(DIRECTIVES.iter().filter(|d| d.name == directive.name).count(), 1, "{}", directive.name);
+            if let Status::Matters { harmless, .. } = directive.status {
+                for value in harmless {
+                    let words: Vec<String> = super::super::redis_conf::split_words(value).expect("words");
+                    let words = if words.is_empty() { vec![String::new()] } else { words };
+                    assert_eq!(directive.kind.check(&words), Ok(()), "{} {value}", directive.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn old_names_are_understood() {
+        for (old, new) in [
+            ("slave-lazy-flush", "replica-lazy-flush"),
+            ("slaveof", "replicaof"),
+            ("hash-max-ziplist-entries", "hash-max-listpack-entries"),
+            ("MAXMEMORY", "maxmemory"),
+        ] {
+            assert_eq!(find(old).map(|d| d.name), Some(new), "{old}");
+        }
+        assert!(find("maxmemroy").is_none());
+        assert!(unknown("maxmemroy").0.contains("did you mean \"maxmemory\""));
+    }
+
+    #[test]
+    fn values_are_checked_by_kind() {
+        let words = |text: &str| super::super::redis_conf::split_words(text).expect("words");
+        assert!(Kind::BufferLimit.check(&words("slave 256mb 64mb 60")).is_ok());
+        assert!(Kind::BufferLimit.check(&words("replicas 256mb 64mb 60")).is_err());
+        assert!(Kind::SavePoints.check(&words("3600 1 300")).is_err());
+        assert!(Kind::Memory.check(&words("10 parsecs")).is_err());
+        assert!(Kind::MemoryOrPercent.check(&words("5%")).is_ok());
+    }
+}

@@ -1,0 +1,197 @@
+//! `[[event]]`: something that happens.
+
+use super::directive;
+use super::document::{Context, parse_time_of_day};
+use super::drawing::{self, VALUE_SIZE};
+use super::keyspace::ORDERS;
+use super::reader::{Item, Table};
+use super::traffic::named_keyspace;
+use super::{Action, Order, ScheduledEvent};
+use crate::units::{Micros, SimTime};
+use crate::workload::Distribution;
+
+/// Occurrences of one event at most.
+const OCCURRENCES_LIMIT: u64 = 100_000;
+/// A day [µs].
+const DAY_US: u64 = 86_400_000_000;
+
+/// A kind of event: its name, its keys besides `at`, `every` and `kind`, and how they are read.
+pub(super) struct Kind {
+    pub(super) name: &'static str,
+    keys: &'static [&'static str],
+    read: fn(&Table<'_>, &Context<'_>) -> Option<(Action, String)>,
+}
+
+/// Every kind that is modelled.
+pub(super) const KINDS: &[Kind] = &[
+    Kind { name: "config-set", keys: &["config"], read: config_set },
+    Kind { name: "fill", keys: &["keyspace", "keys", "value-size", "rate"], read: fill },
+    Kind { name: "delete", keys: &["keyspace", "share", "order", "rate"], read: delete },
+    Kind { name: "overwrite", keys: &["keyspace", "share", "order", "value-size", "rate"], read: overwrite },
+    Kind { name: "ttl-lost", keys: &["keyspace", "share", "for"], read: ttl_lost },
+    Kind { name: "size-change", keys: &["keyspace", "value-size"], read: size_change },
+    Kind { name: "traffic", keys: &["keyspace", "multiply", "for"], read: surge },
+    Kind { name: "flushall", keys: &["async"], read: flushall },
+];
+
+/// Kinds of the format that are not modelled yet.
+const KINDS_PLANNED: &[&str] = &["bgsave", "aof-rewrite", "memory-purge", "failover", "replica-attach"];
+
+/// Keys of every event.
+const COMMON: &[&str] = &["kind", "at", "every"];
+
+/// Every key of an event, once.
+pub(super) fn known_keys() -> Vec<&'static str> {
+    let mut keys: Vec<&str> = COMMON.iter().chain(KINDS.iter().flat_map(|kind| kind.keys)).copied().collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// Reads an event.
+pub(super) fn event(item: &Item<'_>, context: &Context<'_>) -> Option<ScheduledEvent> {
+    let Some((_, _, kind_item)) = item.entries()?.into_iter().find(|(key, ..)| *key == "kind") else {
+        item.refuse("does not say what happens; expected a kind such as \"delete\"");
+        return None;
+    };
+    let kinds: Vec<(&str, usize)> = KINDS.iter().enumerate().map(|(index, kind)| (kind.name, index)).collect();
+    let kind = &KINDS[kind_item.choice("a kind of event", &kinds, KINDS_PLANNED)?];
+    let keys: Vec<&'static str> = COMMON.iter().chain(kind.keys).copied().collect();
+    let table = item.table_of(&keys, &[])?;
+    table.get("kind");
+    let at = schedule(&table, context);
+    let (action, detail) = (kind.read)(&table, context)?;
+    let label = format!("{} {detail}", kind.name).trim_end().to_owned();
+    Some(ScheduledEvent { at: at?, action, label })
+}
+
+fn schedule(table: &Table<'_>, context: &Context<'_>) -> Option<Vec<SimTime>> {
+    let every = table.get("every");
+    let at = table.get("at");
+    if every.is_none() && at.is_none() {
+        table.require("at", "when it happens, like \"45m\" or \"daily 03:00\"");
+        return None;
+    }
+    let (first, period) = match (&at, &every) {
+        (Some(at), None) if at.as_text().is_some_and(|text| text.trim_start().starts_with("daily")) => {
+            (daily(at, context)?, DAY_US)
+        }
+        (Some(at), None) => (at.instant(context.duration)?, 0),
+        (at, Some(every)) => {
+            let period = every.positive_duration()?;
+            let first = at.as_ref().map_or(Some(SimTime(period.0)), |at| at.instant(context.duration))?;
+            (first, period.0)
+        }
+        (None, None) => return None,
+    };
+    let item = at.or(every)?;
+    if first.0 > context.duration.0 {
+        item.refuse(format!("is after the end of the run; expected it within {}", context.duration));
+        return None;
+    }
+    let count = if period == 0 { 1 } else { (context.duration.0 - first.0) / period + 1 };
+    if count > OCCURRENCES_LIMIT {
+        item.refuse(format!("makes {count} occurrences; expected at most {OCCURRENCES_LIMIT}"));
+        return None;
+    }
+    Some((0..count).map(|n| SimTime(first.0 + n * period)).collect())
+}
+
+/// The first time of `daily HH:MM`.
+fn daily(item: &Item<'_>, context: &Context<'_>) -> Option<SimTime> {
+    let time = item.text()?.trim_start().strip_prefix("daily").and_then(|rest| parse_time_of_day(rest.trim()));
+    let Some(time) = time else {
+        item.refuse("is not a time of day; expected like \"daily 03:00\"");
+        return None;
+    };
+    Some(SimTime((time.0 + DAY_US - context.start_of_day.0) % DAY_US))
+}
+
+/// The keyspace that an event touches: index and name.
+fn keyspace(table: &Table<'_>, context: &Context<'_>) -> Option<(usize, String)> {
+    let index = named_keyspace(&table.require("keyspace", "the name of a keyspace")?, context)?;
+    Some((index, context.keyspaces[index].name.clone()))
+}
+
+fn share(table: &Table<'_>) -> Option<f64> {
+    table.get("share").map_or(Some(1.0), |item| item.number_in(0.0..=1.0))
+}
+
+fn order(table: &Table<'_>) -> Option<Order> {
+    table.get("order").map_or(Some(Order::Random), |item| item.choice("an order", &ORDERS, &[]))
+}
+
+#[expect(clippy::option_option, reason = "outer: whether it could be read; inner: whether it was given")]
+fn rate(table: &Table<'_>) -> Option<Option<f64>> {
+    table.get("rate").map_or(Some(None), |item| item.positive_rate().map(Some))
+}
+
+#[expect(clippy::option_option, reason = "outer: whether it could be read; inner: whether it was given")]
+fn size(table: &Table<'_>) -> Option<Option<Distribution>> {
+    table.get("value-size").map_or(Some(None), |item| drawing::distribution(&item, VALUE_SIZE).map(Some))
+}
+
+fn lasting(table: &Table<'_>) -> Option<Micros> {
+    table.require("for", "how long it lasts, like \"5m\"")?.positive_duration()
+}
+
+fn config_set(table: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {
+    let item = table.require("config", "directives, like { maxmemory = \"2gb\" }")?;
+    let (settings, detail) = directive::runtime_settings(&item)?;
+    Some((Action::ConfigSet(settings), detail))
+}
+
+fn fill(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
+    let (keyspace, name) = keyspace(table, context)?;
+    let all = context.keyspaces[keyspace].keys;
+    let keys = table.get("keys").map_or(Some(all), |item| item.u32_in(1..=all))?;
+    let rate = table.require("rate", "keys a second")?.positive_rate()?;
+    let action = Action::Fill { keyspace, keys, value_size: size(table)?, rate };
+    Some((action, format!("{name}: {keys} keys")))
+}
+
+fn delete(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
+    let (keyspace, name) = keyspace(table, context)?;
+    let share = share(table)?;
+    let action = Action::Delete { keyspace, share, order: order(table)?, rate: rate(table)? };
+    Some((action, format!("{name}: {} %", share * 100.0)))
+}
+
+fn overwrite(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
+    let (keyspace, name) = keyspace(table, context)?;
+    let share = share(table)?;
+    let action =
+        Action::Overwrite { keyspace, share, order: order(table)?, value_size: size(table)?, rate: rate(table)? };
+    Some((action, format!("{name}: {} %", share * 100.0)))
+}
+
+fn ttl_lost(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
+    let (keyspace, name) = keyspace(table, context)?;
+    let share = share(table)?;
+    let lasts = lasting(table)?;
+    Some((Action::TtlLost { keyspace, share, lasts }, format!("{name}: {} % of writes for {lasts}", share * 100.0)))
+}
+
+fn size_change(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
+    let (keyspace, name) = keyspace(table, context)?;
+    let value_size = drawing::distribution(&table.require("value-size", "the new size")?, VALUE_SIZE)?;
+    Some((Action::SizeChange { keyspace, value_size }, name))
+}
+
+fn surge(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
+    let keyspace = match table.get("keyspace") {
+        Some(item) => Some(named_keyspace(&item, context)?),
+        None => None,
+    };
+    let multiply = table.require("multiply", "a factor")?.number_in(0.0..=1e6)?;
+    let lasts = lasting(table)?;
+    let name = keyspace.map_or("all", |index| context.keyspaces[index].name.as_str());
+    Some((Action::Traffic { keyspace, multiply, lasts }, format!("{name} × {multiply} for {lasts}")))
+}
+
+fn flushall(table: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {
+    if let Some(item) = table.get("async") {
+        item.boolean()?;
+    }
+    Some((Action::Flushall, String::new()))
+}

@@ -1,0 +1,115 @@
+//! `[[keyspace]]`: a family of keys.
+
+use super::document::memory_for;
+use super::drawing::{self, KEY_LENGTH, VALUE_SIZE};
+use super::keys;
+use super::reader::Item;
+use super::{KeyType, Keyspace, Order, Preload, PreloadBy, PreloadTtl, SizeDrawn};
+use crate::workload::{Distribution, Ttl};
+
+/// Types of the format that are not modelled yet.
+const TYPES_PLANNED: &[&str] = &["hash", "set", "intset", "zset", "list", "stream"];
+
+/// Keys of one family at most: ids have 32 bits.
+const KEYS_LIMIT: u32 = 4_000_000_000;
+
+/// When a thing is drawn: once for each key, or at each write.
+const DRAWN: [(&str, SizeDrawn); 2] = [("key", SizeDrawn::Key), ("write", SizeDrawn::Write)];
+
+/// Orders of visiting keys.
+pub(super) const ORDERS: [(&str, Order); 2] = [("sequential", Order::Sequential), ("random", Order::Random)];
+
+/// Reads a family of keys.
+pub(super) fn keyspace(item: &Item<'_>) -> Option<Keyspace> {
+    let table = item.table(&keys::KEYSPACE)?;
+    let name = table.require("name", "a name for the family of keys").and_then(|item| item.text());
+    let types = [("string", KeyType::String), ("int", KeyType::Int)];
+    let kind = table.require("type", "string or int").and_then(|item| item.choice("a type", &types, TYPES_PLANNED));
+    let keys = table.require("keys", "the number of keys").and_then(|item| key_count(&item));
+    let key_length = table
+        .require("key-length", "the length of a key in bytes")
+        .and_then(|item| drawing::distribution(&item, KEY_LENGTH));
+    let value_size = match table.get("value-size") {
+        Some(item) => drawing::distribution(&item, VALUE_SIZE),
+        None if kind == Some(KeyType::String) => {
+            table.require("value-size", "the size of a value in bytes");
+            None
+        }
+        None => Some(Distribution::fixed(0)),
+    };
+    let size_drawn = table.get("size-drawn").map_or(Some(SizeDrawn::Key), |i| i.choice("a time to draw", &DRAWN, &[]));
+    let ttl_drawn = table.get("ttl-drawn").map_or(Some(SizeDrawn::Write), |i| i.choice("a time to draw", &DRAWN, &[]));
+    let base = table
+        .get("base")
+        .map_or(Some(0), |item| item.integer_in(i128::from(i64::MIN)..=i128::from(i64::MAX)).map(|base| base as i64));
+    let ttl = table.get("ttl").map_or(Some(Ttl::none()), |item| drawing::ttl(&item));
+    let preload = match table.get("preload") {
+        Some(item) => Some(preload(&item, keys?)?),
+        None => None,
+    };
+    table.finish();
+    Some(Keyspace {
+        name: name?.to_owned(),
+        kind: kind?,
+        keys: keys?,
+        key_length: key_length?,
+        value_size: value_size?,
+        size_drawn: size_drawn?,
+        base: base?,
+        ttl: ttl?,
+        ttl_drawn: ttl_drawn?,
+        preload,
+    })
+}
+
+fn key_count(item: &Item<'_>) -> Option<u32> {
+    let count = item.integer_in(1..=i128::MAX)?;
+    if count > i128::from(KEYS_LIMIT) {
+        item.refuse(format!(
+            "keys are too many: simulating them would take {}; expected at most {KEYS_LIMIT}",
+            memory_for(count)
+        ));
+        return None;
+    }
+    u32::try_from(count).ok()
+}
+
+fn preload(item: &Item<'_>, all: u32) -> Option<Preload> {
+    let table = item.table(&keys::PRELOAD)?;
+    let share = table.get("share");
+    let count = table.get("keys");
+    let keys = match (&share, &count) {
+        (Some(share), None) => (share.number_in(0.0..=1.0)? * f64::from(all)).round() as u32,
+        (None, Some(count)) => count.u32_in(0..=all)?,
+        (Some(_), Some(count)) => {
+            count.refuse("stands beside share; expected one of them");
+            return None;
+        }
+        (None, None) => {
+            item.refuse("does not say how many; expected { share = 0.5 } or { keys = 1000 }");
+            return None;
+        }
+    };
+    let by_commands = match table.get("by") {
+        Some(by) => by.choice("a way of loading", &[("rdb", false), ("commands", true)], &[])?,
+        None => false,
+    };
+    let by = match (by_commands, table.get("load-rate")) {
+        (true, Some(rate)) => PreloadBy::Commands { load_rate: rate.positive_rate()? },
+        (true, None) => {
+            table.require("load-rate", "commands a second, with by = \"commands\"");
+            return None;
+        }
+        (false, None) => PreloadBy::Rdb,
+        (false, Some(rate)) => {
+            rate.refuse("has no meaning for an RDB file; expected by = \"commands\" beside it");
+            return None;
+        }
+    };
+    let order = table.get("order").map_or(Some(Order::Sequential), |item| item.choice("an order", &ORDERS, &[]))?;
+    let ttls = [("residual", PreloadTtl::Residual), ("full", PreloadTtl::Full)];
+    let ttl =
+        table.get("ttl").map_or(Some(PreloadTtl::Residual), |item| item.choice("what is left of a TTL", &ttls, &[]))?;
+    table.finish();
+    Some(Preload { keys, by, order, ttl })
+}

@@ -1,0 +1,199 @@
+//! `[[traffic]]`: a stream of requests.
+
+use super::document::Context;
+use super::drawing::{self, VALUE_SIZE};
+use super::keys;
+use super::reader::{Item, Table};
+use super::{ClientGroup, KeyType, Traffic};
+use crate::command::{COMMANDS, Command};
+use crate::units::SimTime;
+use crate::workload::{ARRIVALS, Arrivals, Popularity};
+
+/// Commands of the format that are not modelled yet.
+const COMMANDS_PLANNED: &[&str] = &[
+    "HSET",
+    "HDEL",
+    "HINCRBY",
+    "HGET",
+    "HGETALL",
+    "HEXPIRE",
+    "LPUSH",
+    "RPUSH",
+    "LPOP",
+    "RPOP",
+    "LRANGE",
+    "LTRIM",
+    "SADD",
+    "SREM",
+    "SISMEMBER",
+    "ZADD",
+    "ZREM",
+    "ZINCRBY",
+    "ZRANGE",
+    "XADD",
+    "XDEL",
+    "XREADGROUP",
+    "XACK",
+    "SETBIT",
+    "PFADD",
+];
+
+/// Name of the group of connections of streams that name none.
+const DEFAULT_GROUP: &str = "default";
+
+/// One connection without pipelining.
+pub(super) fn default_clients() -> ClientGroup {
+    ClientGroup { name: DEFAULT_GROUP.to_owned(), connections: 1, pipeline: 1 }
+}
+
+/// Reads a stream of requests; adds the default group of connections when the stream needs it.
+pub(super) fn traffic(item: &Item<'_>, context: &Context<'_>, groups: &mut Vec<ClientGroup>) -> Option<Traffic> {
+    let table = item.table(&keys::TRAFFIC)?;
+    let keyspace = table.require("keyspace", "the name of a keyspace").and_then(|item| named_keyspace(&item, context));
+    let rate = table.require("rate", "requests a second").and_then(|item| drawing::rate(&item));
+    let arrivals =
+        table.get("arrivals").map_or(Some(Arrivals::Poisson), |i| i.choice("an arrival process", ARRIVALS, &[]));
+    let popularity = table.get("popularity").map_or(Some(Popularity::uniform()), |item| drawing::popularity(&item));
+    let kind = keyspace.map(|index| context.keyspaces[index].kind);
+    let commands = table.require("commands", "like { GET = 80, SET = 20 }").and_then(|item| commands(&item, kind));
+    let on_miss = match table.get("on-miss") {
+        Some(item) => Some(on_miss(&item, kind, commands.as_deref())?),
+        None => None,
+    };
+    let clients = match table.get("clients") {
+        Some(item) => named_group(&item, groups),
+        None => Some(default_group(groups)),
+    };
+    let end = SimTime(context.duration.0);
+    let from = table.get("from").map_or(Some(SimTime::ZERO), |item| item.instant(context.duration));
+    let until = table.get("until").map_or(Some(end), |item| item.instant(context.duration));
+    let ttl = optional(&table, "ttl", drawing::ttl)?;
+    let write_size = optional(&table, "write-size", |item| drawing::distribution(item, VALUE_SIZE))?;
+    let offset = optional(&table, "offset", |item| drawing::distribution(item, VALUE_SIZE))?;
+    table.finish();
+    Some(Traffic {
+        keyspace: keyspace?,
+        rate: rate?,
+        arrivals: arrivals?,
+        popularity: popularity?,
+        commands: commands?,
+        on_miss,
+        clients: clients?,
+        ttl,
+        write_size,
+        offset,
+        from: from?,
+        until: until?,
+    })
+}
+
+/// A key that may be left out; the outer `None` says that it is there and wrong.
+#[expect(clippy::option_option, reason = "outer: whether it could be read; inner: whether it was given")]
+fn optional<'a, T>(table: &Table<'a>, key: &'static str, read: impl Fn(&Item<'a>) -> Option<T>) -> Option<Option<T>> {
+    table.get(key).map_or(Some(None), |item| read(&item).map(Some))
+}
+
+/// The index of the keyspace that the value names.
+pub(super) fn named_keyspace(item: &Item<'_>, context: &Context<'_>) -> Option<usize> {
+    let name = item.text()?;
+    let index = context.keyspaces.iter().position(|keyspace| keyspace.name == name);
+    if index.is_none() {
+        let names: Vec<&str> = context.keyspaces.iter().map(|keyspace| keyspace.name.as_str()).collect();
+        item.unknown_name("the name of a keyspace", name, &names);
+    }
+    index
+}
+
+fn named_group(item: &Item<'_>, groups: &[ClientGroup]) -> Option<usize> {
+    let name = item.text()?;
+    let index = groups.iter().position(|group| group.name == name);
+    if index.is_none() {
+        let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+        item.unknown_name("the name of a [[clients]] group", name, &names);
+    }
+    index
+}
+
+fn default_group(groups: &mut Vec<ClientGroup>) -> usize {
+    groups.iter().position(|group| group.name == DEFAULT_GROUP).unwrap_or_else(|| {
+        groups.push(default_clients());
+        groups.len() - 1
+    })
+}
+
+fn commands(item: &Item<'_>, kind: Option<KeyType>) -> Option<Vec<(Command, f64)>> {
+    let mut commands = Vec::new();
+    let mut complete = true;
+    for (name, place, value) in item.entries()? {
+        match find(name) {
+            Ok(command) => {
+                complete &= fits(&value, command, kind);
+                match drawing::weight(&value) {
+                    Some(weight) if weight > 0.0 => commands.push((command, weight)),
+                    Some(_) => {}
+                    None => complete = false,
+                }
+            }
+            Err(message) => {
+                item.check.problem(place, &value.path, message);
+                complete = false;
+            }
+        }
+    }
+    if complete && commands.is_empty() {
+        item.refuse("has no command with a weight above 0; expected like { GET = 80, SET = 20 }");
+        complete = false;
+    }
+    complete.then_some(commands)
+}
+
+/// The command of this name, or what is wrong with it.
+fn find(name: &str) -> Result<Command, String> {
+    if let Some(command) = Command::find(name) {
+        return Ok(command);
+    }
+    if COMMANDS_PLANNED.iter().any(|planned| planned.eq_ignore_ascii_case(name)) {
+        return Err(format!("the command {name} is not modelled yet; expected it to be left out"));
+    }
+    let names: Vec<&str> = COMMANDS.iter().map(|spec| spec.name).collect();
+    let guess = super::error::did_you_mean(name, &names);
+    Err(format!("unknown command {}{guess}; expected one of {}", super::error::quoted(name), names.join(", ")))
+}
+
+/// Whether a command can be sent to keys of this type; notes why not.
+fn fits(item: &Item<'_>, command: Command, kind: Option<KeyType>) -> bool {
+    let wrong = match (kind, command) {
+        (Some(KeyType::String), Command::Incr) => "INCR needs integers; expected a keyspace of type int",
+        (Some(KeyType::Int), Command::Append | Command::SetRange) => {
+            "APPEND and SETRANGE need strings; expected a keyspace of type string"
+        }
+        _ => return true,
+    };
+    item.check.problem(item.node.place, &item.path, wrong);
+    false
+}
+
+fn on_miss(item: &Item<'_>, kind: Option<KeyType>, commands: Option<&[(Command, f64)]>) -> Option<Command> {
+    let name = item.text()?;
+    let command = match find(name) {
+        Ok(command) => command,
+        Err(message) => {
+            item.check.problem(item.node.place, &item.path, message);
+            return None;
+        }
+    };
+    if !command.spec().creates {
+        item.refuse("makes no key; expected a write such as SET");
+        return None;
+    }
+    if !fits(item, command, kind) {
+        return None;
+    }
+    if commands.is_some_and(|commands| !commands.iter().any(|(command, _)| command.spec().read)) {
+        item.refuse(
+            "follows a read that misses, and the stream has none; expected one among its commands, such as GET",
+        );
+        return None;
+    }
+    Some(command)
+}
