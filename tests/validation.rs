@@ -1,0 +1,50 @@
+//! The model against recorded measurements of real servers: every figure of every modelled case within its tolerance.
+
+use capsim::validate::{Outcome, measurement, validate};
+
+/// Figures that are known to miss, with the reason; the list may only become shorter.
+///
+/// - `string-lognormal` on 7.0: the server has finished its rehash by the reading, the model's cron is too slow for
+///   it by half (`rehash-buckets-per-ms` was measured on a larger table).
+/// - one point of a curve on 7.0: the loading connection's buffers, 30 KiB of 5 MB.
+const KNOWN_MISSES: &[(&str, &str)] =
+    &[("string-lognormal", "delta of used_memory"), ("dict-growth", "used_memory at 40000 keys")];
+
+fn check(file: &str, expected_cases: usize) {
+    let path = format!("{}/validation/{file}", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).expect("a recorded measurement");
+    let results = validate(&measurement::parse(file, &text).expect("measurements"));
+    let judged = results.iter().filter(|r| matches!(&r.outcome, Outcome::Judged(figures) if !figures.is_empty()));
+    assert_eq!(judged.count(), expected_cases, "every case of {file} is judged");
+    for result in &results {
+        for figure in result.misses() {
+            let known = KNOWN_MISSES.iter().any(|(case, name)| result.case == *case && figure.name == *name);
+            assert!(known, "{} {}: {figure:?}", result.server, result.case);
+        }
+    }
+}
+
+#[test]
+fn strings_and_integers_on_redis_7_0_bundled() {
+    check("static.redis-7.0.15.jsonl", 22);
+}
+
+#[test]
+fn strings_and_integers_on_redis_7_0_system() {
+    check("static.redis-7.0.15-debian.jsonl", 22);
+}
+
+#[test]
+fn strings_and_integers_on_redis_7_2() {
+    check("static.redis-7.2.6.jsonl", 22);
+}
+
+#[test]
+fn every_eviction_policy_measured() {
+    check("eviction.redis-7.0.15-debian.jsonl", 8);
+}
+
+#[test]
+fn expiry_steady_mixed_and_en_masse() {
+    check("expiry.redis-7.0.15-debian.jsonl", 4);
+}
