@@ -135,6 +135,7 @@ impl Node {
         self.refusing = true;
         self.counters.oom_errors += 1;
         self.keyspaces[key.keyspace as usize].oom_errors += 1;
+        self.note_peak();
         Reply::OutOfMemory
     }
 

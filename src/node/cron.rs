@@ -46,6 +46,7 @@ impl Node {
             self.rest_expire_cycle();
         }
         self.resize_and_rehash_in_cron();
+        self.note_peak();
         self.ledger.assert_balanced();
     }
 
