@@ -9,15 +9,15 @@
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
-/// A number of bytes [B].
+/// A number of bytes (B).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Bytes(pub u64);
 
-/// A span of simulated time [µs].
+/// A span of simulated time (µs).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Micros(pub u64);
 
-/// An instant of simulated time: microseconds since the run began [µs].
+/// An instant of simulated time: microseconds since the run began (µs).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct SimTime(pub u64);
 

@@ -9,7 +9,7 @@ use crate::units::Bytes;
 
 /// A table with this share of its buckets taken doubles soon: within the growth that headroom is for.
 const NEAR_DOUBLING: f64 = 0.8;
-/// Bytes of a bucket [B].
+/// Bytes of a bucket (B).
 const BUCKET: u64 = 8;
 /// Keys without a TTL are worth a word from this share on.
 const UNTIMED_SHARE: f64 = 0.05;
@@ -19,7 +19,7 @@ const UNTIMED_SHARE: f64 = 0.05;
 pub struct BudgetLine {
     /// What it is for.
     pub part: &'static str,
-    /// How much [B].
+    /// How much (B).
     pub bytes: u64,
     /// Why.
     pub why: String,
@@ -28,9 +28,9 @@ pub struct BudgetLine {
 /// The recommended `maxmemory` and what to change.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Recommendation {
-    /// `maxmemory` with the lower headroom of the policy [B].
+    /// `maxmemory` with the lower headroom of the policy (B).
     pub maxmemory: u64,
-    /// `maxmemory` with the upper one [B].
+    /// `maxmemory` with the upper one (B).
     pub maxmemory_high: u64,
     /// `maxmemory` / peak − 1 as configured; 0 without a limit.
     pub headroom_ratio: f64,
@@ -89,7 +89,7 @@ fn peak_why(scenario: &Scenario, run: &Run) -> String {
     "used_memory_peak".to_owned()
 }
 
-/// Bytes that the tables that are nearly full will take when they double [B].
+/// Bytes that the tables that are nearly full will take when they double (B).
 fn next_doubling(run: &Run) -> u64 {
     let table = |part: MemoryPart, entries: u64| {
         let buckets = run.end.parts[part as usize] / BUCKET;

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug)]
 pub(super) struct Bar {
     bar: ProgressBar,
-    /// How far each repetition is [µs].
+    /// How far each repetition is (µs).
     reached: Vec<AtomicU64>,
     ops: AtomicU64,
     interrupted: Arc<AtomicBool>,

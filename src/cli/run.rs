@@ -163,7 +163,7 @@ fn exit(findings: &Findings, fail_on: Option<FailOn>) -> Exit {
     if breached || bad { Exit::Breached } else { Exit::Done }
 }
 
-/// The process's largest resident size [B]; 0 where the system does not say.
+/// The process's largest resident size (B); 0 where the system does not say.
 fn peak_rss() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -4,16 +4,16 @@
 
 use crate::profile::SizeClasses;
 
-/// Growth is doubling below this length, and by this much above [B].  Source: `SDS_MAX_PREALLOC`.
+/// Growth is doubling below this length, and by this much above (B).  Source: `SDS_MAX_PREALLOC`.
 const MAX_PREALLOC: u64 = 1024 * 1024;
 
-/// The header types and the longest string of each [B].  Source: `sdsReqType`, `sdsHdrSize`.
+/// The header types and the longest string of each (B).  Source: `sdsReqType`, `sdsHdrSize`.
 const TYPE_5_MAX: u64 = 31;
 const TYPE_8_MAX: u64 = 255;
 const TYPE_16_MAX: u64 = 65_535;
 const TYPE_32_MAX: u64 = u32::MAX as u64;
 
-/// Header of a string of `len` bytes made from bytes [B].  The one-byte header is not used for empty strings, which
+/// Header of a string of `len` bytes made from bytes (B).  The one-byte header is not used for empty strings, which
 /// are expected to grow.
 #[inline]
 #[must_use]
@@ -24,7 +24,7 @@ pub fn header(len: u64) -> u64 {
     }
 }
 
-/// Header of a string that may grow: never the one-byte header, which has no room for a capacity [B].
+/// Header of a string that may grow: never the one-byte header, which has no room for a capacity (B).
 #[inline]
 #[must_use]
 fn growing_header(len: u64) -> u64 {
@@ -36,14 +36,14 @@ fn growing_header(len: u64) -> u64 {
     }
 }
 
-/// Bytes requested by a fresh string of `len` bytes: header, bytes, terminator [B].
+/// Bytes requested by a fresh string of `len` bytes: header, bytes, terminator (B).
 #[inline]
 #[must_use]
 pub fn request(len: u64) -> u64 {
     header(len) + len + 1
 }
 
-/// Bytes that a string held in an allocation of `class` bytes can have without a new allocation [B].  The capacity is
+/// Bytes that a string held in an allocation of `class` bytes can have without a new allocation (B).  The capacity is
 /// capped at what its header can say.
 #[must_use]
 pub fn capacity(class: u64) -> u64 {
@@ -57,7 +57,7 @@ pub fn capacity(class: u64) -> u64 {
     class.saturating_sub(18)
 }
 
-/// The class of a string after it grew to `len` bytes: the same where `len` fits, else the greedy request's [B].
+/// The class of a string after it grew to `len` bytes: the same where `len` fits, else the greedy request's (B).
 #[must_use]
 pub fn grow(class: u64, len: u64, classes: SizeClasses) -> u64 {
     if len <= capacity(class) {

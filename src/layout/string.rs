@@ -9,10 +9,10 @@ use crate::profile::{Profile, SizeClasses};
 /// Integers below this are shared objects where sharing is allowed.  Source: `OBJ_SHARED_INTEGERS`.
 pub const SHARED_INTEGERS: i64 = 10_000;
 
-/// The longest string [B].  Source: `proto-max-bulk-len`, default 512 MiB.
+/// The longest string (B).  Source: `proto-max-bulk-len`, default 512 MiB.
 pub const MAX_LENGTH: u64 = 512 * 1024 * 1024;
 
-/// An argument of at least this length keeps the query buffer it was read into [B].  Source: `PROTO_MBULK_BIG_ARG`.
+/// An argument of at least this length keeps the query buffer it was read into (B).  Source: `PROTO_MBULK_BIG_ARG`.
 const BIG_ARGUMENT: u64 = 32 * 1024;
 
 /// How a string value is stored.
@@ -32,9 +32,9 @@ pub enum Encoding {
 pub struct StringValue {
     /// How it is stored.
     pub encoding: Encoding,
-    /// Class of the allocation of its bytes, beside the object; 0 unless raw [B].
+    /// Class of the allocation of its bytes, beside the object; 0 unless raw (B).
     pub bytes_class: u64,
-    /// Everything it costs: object and bytes, in size classes [B].
+    /// Everything it costs: object and bytes, in size classes (B).
     pub total: u64,
 }
 

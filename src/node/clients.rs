@@ -12,16 +12,16 @@ use super::Node;
 use super::ledger::MemoryPart;
 use crate::profile::{Profile, SizeClasses};
 
-/// Smallest and largest reply buffer [B].  Source: `PROTO_REPLY_MIN_BYTES`, `PROTO_REPLY_CHUNK_BYTES`.
+/// Smallest and largest reply buffer (B).  Source: `PROTO_REPLY_MIN_BYTES`, `PROTO_REPLY_CHUNK_BYTES`.
 const REPLY_BUFFER_MIN: u64 = 1024;
 const REPLY_BUFFER_MAX: u64 = 16 * 1024;
-/// A query buffer once it was read into: header, 16 KiB, terminator [B].  Source: `PROTO_IOBUF_LEN`.
+/// A query buffer once it was read into: header, 16 KiB, terminator (B).  Source: `PROTO_IOBUF_LEN`.
 const QUERY_BUFFER_REQUEST: u64 = 5 + 16 * 1024 + 1;
-/// An empty query buffer [B].
+/// An empty query buffer (B).
 const QUERY_BUFFER_EMPTY_REQUEST: u64 = 4;
-/// Query buffers of connections idle for this long are freed [s].  Source: `clientsCronResizeQueryBuffer`.
+/// Query buffers of connections idle for this long are freed (s).  Source: `clientsCronResizeQueryBuffer`.
 const IDLE_SECONDS: usize = 2;
-/// The peak use of reply buffers is forgotten after this long [s].  Source: `REPLY_BUFFER_DEFAULT_PEAK_RESET_TIME`.
+/// The peak use of reply buffers is forgotten after this long (s).  Source: `REPLY_BUFFER_DEFAULT_PEAK_RESET_TIME`.
 const REPLY_PEAK_RESET_SECONDS: u64 = 5;
 
 /// A group of connections.
@@ -56,9 +56,9 @@ struct Group {
 #[derive(Debug)]
 pub(super) struct Clients {
     groups: Vec<Group>,
-    /// Structs and lists of one connection, in size classes [B].
+    /// Structs and lists of one connection, in size classes (B).
     fixed: u64,
-    /// Its client struct alone [B].
+    /// Its client struct alone (B).
     client_struct: u64,
     query_buffer: u64,
     empty_query_buffer: u64,
@@ -88,7 +88,7 @@ impl Clients {
         }
     }
 
-    /// Query and reply buffers of a group [B].
+    /// Query and reply buffers of a group (B).
     fn buffers(&self, group: &Group) -> u64 {
         let connections = u64::from(group.setup.connections);
         connections * self.classes.class(group.reply_buffer)
@@ -96,12 +96,12 @@ impl Clients {
             + (connections - group.active) * self.empty_query_buffer
     }
 
-    /// Everything that connections cost [B].
+    /// Everything that connections cost (B).
     fn total(&self) -> u64 {
         self.groups.iter().map(|g| u64::from(g.setup.connections) * self.fixed + self.buffers(g)).sum()
     }
 
-    /// `mem_clients_normal`: structs and buffers, without the lists around them [B].
+    /// `mem_clients_normal`: structs and buffers, without the lists around them (B).
     pub(super) fn mem_clients_normal(&self) -> u64 {
         self.groups.iter().map(|g| u64::from(g.setup.connections) * self.client_struct + self.buffers(g)).sum()
     }
@@ -140,7 +140,7 @@ impl Group {
     }
 }
 
-/// The size that cron gives a reply buffer whose use peaked at `peak` [B].
+/// The size that cron gives a reply buffer whose use peaked at `peak` (B).
 fn fitted_reply_buffer(size: u64, peak: u64) -> u64 {
     if peak == size {
         (2 * size).min(REPLY_BUFFER_MAX)

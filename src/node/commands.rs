@@ -31,13 +31,13 @@ pub enum Payload {
 /// A write.
 #[derive(Debug, Clone, Copy)]
 pub struct Write {
-    /// Length of the key [B]; used when the key is new.
+    /// Length of the key (B); used when the key is new.
     pub key_length: u64,
     /// What is stored; for APPEND and SETRANGE what is added.
     pub payload: Payload,
-    /// SETRANGE's offset [B].
+    /// SETRANGE's offset (B).
     pub offset: u64,
-    /// TTL that the command sets [ms].
+    /// TTL that the command sets (ms).
     pub ttl_ms: Option<u64>,
 }
 
@@ -57,7 +57,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Bytes of the reply in RESP2 [B]: `$5\r\nhello\r\n`, `$-1\r\n`, `+OK\r\n`, `:0\r\n`, the error's text.
+    /// Bytes of the reply in RESP2 (B): `$5\r\nhello\r\n`, `$-1\r\n`, `+OK\r\n`, `:0\r\n`, the error's text.
     #[inline]
     #[must_use]
     pub fn bytes(self) -> u64 {
@@ -192,7 +192,7 @@ impl Node {
         Reply::Done
     }
 
-    /// Length of a value as a string [B].
+    /// Length of a value as a string (B).
     #[inline]
     fn value_length(&self, slot: Slot) -> u64 {
         let cold = self.keys.cold[slot as usize];

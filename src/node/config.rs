@@ -146,7 +146,7 @@ pub struct ServerConfig {
     pub maxmemory_eviction_tenacity: u32,
     /// `lfu-log-factor`.
     pub lfu_log_factor: u32,
-    /// `lfu-decay-time` [min]; zero: no decay.
+    /// `lfu-decay-time` (min); zero: no decay.
     pub lfu_decay_time: u32,
     /// `hz`, 1..=500.
     pub hz: u32,
@@ -189,7 +189,7 @@ impl Default for ServerConfig {
 
 /// One directive set to a checked value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each variant is the directive of the same name in ServerConfig")]
+#[expect(missing_docs, reason = "each variant is the directive of the same name in ServerConfig")]
 pub enum Setting {
     Maxmemory(Bytes),
     MaxmemoryPolicy(MaxmemoryPolicy),
@@ -232,9 +232,9 @@ impl ServerConfig {
 /// What work costs on the server's machine: bounds what a time budget gets done.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Costs {
-    /// CPU to expire one small key [ns].
+    /// CPU to expire one small key (ns).
     pub expire_key_ns: u64,
-    /// CPU to evict one small key [ns].
+    /// CPU to evict one small key (ns).
     pub evict_key_ns: u64,
     /// Buckets that cron's rehash moves in one of its slices of a millisecond.
     pub rehash_buckets_per_ms: u64,

@@ -17,7 +17,7 @@ pub struct Counters {
     pub oom_errors: u64,
     /// Expire cycles cut by their time limit.
     pub expired_time_cap_reached_count: u64,
-    /// Time with memory over the limit after an eviction cycle [ms].
+    /// Time with memory over the limit after an eviction cycle (ms).
     pub total_eviction_exceeded_time: u64,
 }
 
@@ -28,7 +28,7 @@ pub struct KeyspaceCounters {
     pub keys: u64,
     /// Of them with a TTL.
     pub expires: u64,
-    /// Their bytes: entries, keys, values, expires entries [B].
+    /// Their bytes: entries, keys, values, expires entries (B).
     pub bytes: u64,
     /// Reads that hit.
     pub hits: u64,

@@ -12,7 +12,7 @@ use rand::Rng;
 /// Buckets of the first array.  Source: `DICT_HT_INITIAL_SIZE`.
 pub(crate) const INITIAL_BUCKETS: u64 = 4;
 
-/// Bytes of a bucket on the server [B].
+/// Bytes of a bucket on the server (B).
 pub(crate) const BUCKET_BYTES: u64 = 8;
 
 /// Empty buckets that one step of rehash may skip.  Source: `dictRehash`, `n*10`.

@@ -39,9 +39,9 @@ pub(super) struct EvictionState {
     pool: Pool,
     /// The timer is on: memory was still over the limit when the last run's time was up.
     running: bool,
-    /// When the last run ended [µs].
+    /// When the last run ended (µs).
     last_run_us: u64,
-    /// When memory last went over the limit for longer than one run [µs]; 0: it is under.
+    /// When memory last went over the limit for longer than one run (µs); 0: it is under.
     exceeded_since_us: u64,
 }
 
@@ -223,7 +223,7 @@ impl Node {
     }
 }
 
-/// How long a key has been idle, by clocks that wrap [ms].  Source: `estimateObjectIdleTime`.
+/// How long a key has been idle, by clocks that wrap (ms).  Source: `estimateObjectIdleTime`.
 fn idle_ms(now: u32, clock: u32) -> u64 {
     u64::from(now.wrapping_sub(clock) & LRU_CLOCK_MASK) * 1000
 }
@@ -236,7 +236,7 @@ fn lfu_decayed(clock: u32, minutes: u32, decay_time: u32) -> u32 {
     counter.saturating_sub(periods)
 }
 
-/// How long one run of the loop may take [ns].  Source: `evictionTimeLimitUs`.
+/// How long one run of the loop may take (ns).  Source: `evictionTimeLimitUs`.
 fn eviction_time_limit_ns(tenacity: u32) -> u64 {
     match tenacity {
         0..=10 => 50_000 * u64::from(tenacity),

@@ -8,19 +8,19 @@ use super::notice::EventKind;
 
 /// Keys looked at in one loop, at effort 1 and for each step of effort.  Source: `ACTIVE_EXPIRE_CYCLE_KEYS_PER_LOOP`.
 const KEYS_PER_LOOP: u64 = 20;
-/// Budget of a fast cycle [µs].  Source: `ACTIVE_EXPIRE_CYCLE_FAST_DURATION`.
+/// Budget of a fast cycle (µs).  Source: `ACTIVE_EXPIRE_CYCLE_FAST_DURATION`.
 const FAST_DURATION_US: u64 = 1000;
-/// Share of the CPU for slow cycles [%].  Source: `ACTIVE_EXPIRE_CYCLE_SLOW_TIME_PERC`.
+/// Share of the CPU for slow cycles (%).  Source: `ACTIVE_EXPIRE_CYCLE_SLOW_TIME_PERC`.
 const SLOW_TIME_PERCENT: u64 = 25;
-/// Stale keys that are tolerated [%].  Source: `ACTIVE_EXPIRE_CYCLE_ACCEPTABLE_STALE`.
+/// Stale keys that are tolerated (%).  Source: `ACTIVE_EXPIRE_CYCLE_ACCEPTABLE_STALE`.
 const ACCEPTABLE_STALE_PERCENT: u64 = 10;
 /// Buckets looked at for each key wanted.  Source: `activeExpireCycle`, `max_buckets`.
 const BUCKETS_PER_KEY: u64 = 20;
 /// Loops between two looks at the time.  Source: `activeExpireCycle`, `(iteration & 0xf)`.
 const LOOPS_PER_TIME_CHECK: u64 = 16;
-/// Tables emptier than this are left alone until they shrink [%].
+/// Tables emptier than this are left alone until they shrink (%).
 const MIN_FILL_PERCENT: u64 = 1;
-/// CPU to look at a key that has not expired [ns].  *assumed*: dynamics specification, section 12.3.
+/// CPU to look at a key that has not expired (ns).  *assumed*: dynamics specification, section 12.3.
 const EXAMINE_KEY_NS: u64 = 200;
 /// The stale estimate counts in parts of this.
 const STALE_UNIT: u64 = 1_000_000_000;

@@ -21,32 +21,32 @@ const MEASURED_DATABASES: u64 = 16;
 /// The peak of `used_memory` and the ledger at that instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PeakRecord {
-    /// `used_memory_peak` [B].
+    /// `used_memory_peak` (B).
     pub used_memory: u64,
-    /// When it was reached [µs of the server's clock].
+    /// When it was reached (µs of the server's clock).
     pub at_us: u64,
-    /// By part [B].
+    /// By part (B).
     pub parts: [u64; PARTS],
     /// Keys present.
     pub keys: u64,
-    /// Old bucket arrays alive [B].
+    /// Old bucket arrays alive (B).
     pub rehashing_bytes: u64,
 }
 
 /// What `INFO` and `DBSIZE` say at one instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NodeInfo {
-    /// `used_memory` [B].
+    /// `used_memory` (B).
     pub used_memory: u64,
-    /// `used_memory_peak` [B].
+    /// `used_memory_peak` (B).
     pub used_memory_peak: u64,
-    /// `used_memory` by part [B].
+    /// `used_memory` by part (B).
     pub parts: [u64; PARTS],
-    /// `used_memory_overhead` [B].
+    /// `used_memory_overhead` (B).
     pub used_memory_overhead: u64,
-    /// `mem_clients_normal` [B].
+    /// `mem_clients_normal` (B).
     pub mem_clients_normal: u64,
-    /// `maxmemory` in force [B].
+    /// `maxmemory` in force (B).
     pub maxmemory: u64,
     /// Keys.
     pub keys: u64,
@@ -54,11 +54,11 @@ pub struct NodeInfo {
     pub expires: u64,
     /// Keys whose TTL has passed, still there.
     pub expired_resident_keys: u64,
-    /// Their bytes [B].
+    /// Their bytes (B).
     pub expired_resident_bytes: u64,
-    /// Bytes that the policy could evict [B].
+    /// Bytes that the policy could evict (B).
     pub evictable_bytes: u64,
-    /// Old bucket arrays still alive [B].
+    /// Old bucket arrays still alive (B).
     pub rehashing_bytes: u64,
     /// `expired_stale_perc` in thousandths of a percent.
     pub expired_stale_millipercent: u64,
@@ -71,12 +71,12 @@ pub struct NodeInfo {
 pub struct KeyspaceState {
     /// Counters and sizes.
     pub counters: KeyspaceCounters,
-    /// Bytes of keys whose TTL has passed [B].
+    /// Bytes of keys whose TTL has passed (B).
     pub expired_resident_bytes: u64,
 }
 
 /// `used_memory_startup` of a server with this configuration: the measured figure, moved by `maxclients` (the event
-/// loop's arrays) and `databases` [B].
+/// loop's arrays) and `databases` (B).
 pub(super) fn startup_memory(profile: &Profile, allocator: Allocator, config: &ServerConfig) -> u64 {
     let (base, database) = match allocator {
         Allocator::Bundled => (profile.startup_bundled, profile.database_bundled),
@@ -116,12 +116,12 @@ impl Node {
         }
     }
 
-    /// Old bucket arrays alive [B].
+    /// Old bucket arrays alive (B).
     pub(super) fn rehashing_bytes(&self) -> u64 {
         BUCKET_BYTES * (self.main.old_buckets() + self.expires.old_buckets())
     }
 
-    /// `used_memory_overhead` by nominal struct sizes [B].
+    /// `used_memory_overhead` by nominal struct sizes (B).
     fn overhead(&self) -> u64 {
         let per_key = self.profile.dict_entry + self.profile.robj;
         self.startup
@@ -132,7 +132,7 @@ impl Node {
             + BUCKET_BYTES * (self.main.buckets() + self.expires.buckets())
     }
 
-    /// Bytes of the keys that the policy could evict [B].
+    /// Bytes of the keys that the policy could evict (B).
     fn evictable_bytes(&self) -> u64 {
         match self.config.maxmemory_policy.entry().scope {
             EvictionScope::Nothing => 0,
@@ -141,7 +141,7 @@ impl Node {
         }
     }
 
-    /// `used_memory_startup` [B].
+    /// `used_memory_startup` (B).
     #[must_use]
     pub fn used_memory_startup(&self) -> u64 {
         self.startup
@@ -159,7 +159,7 @@ impl Node {
         clock_us.saturating_sub(self.epoch_us)
     }
 
-    /// Sum of the sizes of the string values present [B]; a look at every key.
+    /// Sum of the sizes of the string values present (B); a look at every key.
     #[must_use]
     pub fn value_bytes(&self) -> u64 {
         let cold = self.keys.present().map(|slot| self.keys.cold[slot as usize]);
@@ -191,7 +191,7 @@ impl Node {
         self.note_peak();
     }
 
-    /// Takes the events noted since the last call, with their times [µs of the server's clock].
+    /// Takes the events noted since the last call, with their times (µs of the server's clock).
     pub fn take_events(&mut self) -> Vec<(u64, EventKind)> {
         std::mem::take(&mut self.events)
     }
@@ -202,7 +202,7 @@ impl Node {
         self.events_dropped
     }
 
-    /// The largest `used_memory` since the last call [B].
+    /// The largest `used_memory` since the last call (B).
     pub fn take_high(&mut self) -> u64 {
         self.ledger.take_high()
     }

@@ -74,9 +74,9 @@ impl Hot {
 /// Sizes of one key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cold {
-    /// Length of the value [B], or the integer itself.
+    /// Length of the value (B), or the integer itself.
     pub(crate) payload: u64,
-    /// What the value costs: object and bytes, in size classes [B].
+    /// What the value costs: object and bytes, in size classes (B).
     pub(crate) value_total: u32,
     /// Class of the key string in units of 8 bytes.
     key_units: u16,
@@ -104,14 +104,14 @@ impl Cold {
         (self.payload, self.value_total, self.encoding) = (payload, value.total as u32, value.encoding);
     }
 
-    /// The value as it is allocated; `object_class`: class of the object of a raw value [B].
+    /// The value as it is allocated; `object_class`: class of the object of a raw value (B).
     pub(crate) fn value(self, object_class: u64) -> StringValue {
         let total = u64::from(self.value_total);
         let bytes_class = if self.encoding == Encoding::Raw { total - object_class } else { 0 };
         StringValue { encoding: self.encoding, bytes_class, total }
     }
 
-    /// Class of the key string [B].
+    /// Class of the key string (B).
     #[inline]
     pub(crate) fn key_class(self) -> u64 {
         u64::from(self.key_units) * 8
@@ -127,7 +127,7 @@ pub(crate) struct Keys {
     pub(crate) hot: Vec<Hot>,
     /// Sizes.
     pub(crate) cold: Vec<Cold>,
-    /// When the key expires [ms of the server's clock]; empty until a key has a TTL.
+    /// When the key expires (ms of the server's clock); empty until a key has a TTL.
     pub(crate) expire_at: Vec<u64>,
     /// Next entry of the chain in the expires table; empty until a key has a TTL.
     pub(crate) expires_next: Vec<Slot>,

@@ -1,7 +1,7 @@
 //! The ledger of `used_memory`: every byte is charged to one part, and `used_memory` is their sum.
 //!
 //! On the hot path a charge is two integer additions.  `INFO`'s own split (overhead, dataset) uses nominal struct
-//! sizes and is derived from counts when a sample is taken; see [`super::info`].
+//! sizes and is derived from counts when a sample is taken; see the module `info`.
 
 /// What a byte of `used_memory` is spent on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,7 +76,7 @@ impl MemoryPart {
 /// How many parts there are.
 pub const PARTS: usize = MemoryPart::ALL.len();
 
-/// Bytes by part, and their sum [B].
+/// Bytes by part, and their sum (B).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ledger {
     parts: [u64; PARTS],
@@ -107,14 +107,14 @@ impl Ledger {
         self.parts[part as usize] = bytes;
     }
 
-    /// `used_memory` [B].
+    /// `used_memory` (B).
     #[inline]
     #[must_use]
     pub fn used(&self) -> u64 {
         self.used
     }
 
-    /// The largest `used_memory` seen by [`Ledger::note_peak`] [B].
+    /// The largest `used_memory` seen by [`Ledger::note_peak`] (B).
     #[must_use]
     pub fn peak(&self) -> u64 {
         self.peak
@@ -134,7 +134,7 @@ impl Ledger {
         higher
     }
 
-    /// The largest use noted since the last call, which starts the next interval [B].
+    /// The largest use noted since the last call, which starts the next interval (B).
     pub fn take_high(&mut self) -> u64 {
         std::mem::replace(&mut self.high, self.used).max(self.used)
     }
@@ -144,13 +144,13 @@ impl Ledger {
         (self.peak, self.high) = (0, 0);
     }
 
-    /// What `part` holds [B].
+    /// What `part` holds (B).
     #[must_use]
     pub fn part(&self, part: MemoryPart) -> u64 {
         self.parts[part as usize]
     }
 
-    /// Every part, indexed as [`MemoryPart::ALL`] [B].
+    /// Every part, indexed as [`MemoryPart::ALL`] (B).
     #[must_use]
     pub fn parts(&self) -> [u64; PARTS] {
         self.parts

@@ -5,7 +5,7 @@
 //! commands and runs cron; nothing here knows of scenarios, rates or samples.
 //!
 //! Left out until the kernel's ledger is modelled: children (BGSAVE, AOF rewrite), replicas, RSS.  What a living child
-//! changes here is in place behind [`Node::child_active`]: recency and rehash freeze, tables avoid growth.
+//! changes here is in place behind `Node::child_active`: recency and rehash freeze, tables avoid growth.
 //!
 //! Invariant: `used_memory` is the sum of the ledger's parts, checked at every cron in debug builds.
 
@@ -43,7 +43,7 @@ use notice::EventKind;
 use pending::PendingExpiry;
 use std::collections::BTreeSet;
 
-/// The server's clock at the start of a run [s since 1970]: a midnight, far enough from zero for what was loaded
+/// The server's clock at the start of a run (s since 1970): a midnight, far enough from zero for what was loaded
 /// before the run.  *assumed*: nothing depends on the date.
 const EPOCH_SECONDS: u64 = 116 * 86_400;
 
@@ -97,11 +97,11 @@ pub struct Node {
     /// One bit for each [`crate::command::Command`] that was run.
     commands_seen: u32,
     rng: Xoshiro256PlusPlus,
-    /// The server's clock [µs since 1970].
+    /// The server's clock (µs since 1970).
     now_us: u64,
-    /// The same [ms], as commands see it.
+    /// The same (ms), as commands see it.
     now_ms: u64,
-    /// Clock at the start of the run [µs since 1970].
+    /// Clock at the start of the run (µs since 1970).
     epoch_us: u64,
     /// Seconds of the clock as cron last saw it, 24 bits.
     lru_clock: u32,
@@ -200,7 +200,7 @@ impl Node {
         self.main.len()
     }
 
-    /// `used_memory` [B].
+    /// `used_memory` (B).
     #[inline]
     #[must_use]
     pub fn used_memory(&self) -> u64 {
@@ -229,7 +229,7 @@ impl Node {
         self.keys.disown(id);
     }
 
-    /// What `maxmemory` does not count [B]; replication and AOF buffers are not modelled yet.
+    /// What `maxmemory` does not count (B); replication and AOF buffers are not modelled yet.
     fn not_counted(&self) -> u64 {
         0
     }
@@ -270,7 +270,7 @@ impl Node {
         }
     }
 
-    /// Bytes of a key without its expires entry [B].
+    /// Bytes of a key without its expires entry (B).
     #[inline]
     fn key_bytes(&self, cold: Cold) -> u64 {
         self.entry_class + cold.key_class() + u64::from(cold.value_total)
@@ -332,7 +332,7 @@ impl Node {
         }
     }
 
-    /// Gives a key a TTL that ends at `expire_at` [ms of the server's clock], or moves the one it has.
+    /// Gives a key a TTL that ends at `expire_at` (ms of the server's clock), or moves the one it has.
     fn set_ttl(&mut self, slot: Slot, expire_at: u64) {
         self.keys.ensure_ttl_columns();
         let bytes = self.key_bytes(self.keys.cold[slot as usize]) + self.expires_entry_class;

@@ -9,7 +9,7 @@ use crate::units::Micros;
 /// Most cells kept; wider cells for longer runs.
 const MAX_CELLS: u64 = 1 << 20;
 
-/// Narrowest cell [ms].
+/// Narrowest cell (ms).
 const MIN_CELL_MS: u64 = 10;
 
 /// Keys and bytes by time of expiry.
@@ -93,7 +93,7 @@ impl PendingExpiry {
         (self.expired_keys, self.expired_bytes, self.total_bytes) = (0, 0, 0);
     }
 
-    /// Bytes of all keys with a TTL [B].
+    /// Bytes of all keys with a TTL (B).
     pub(crate) fn total_bytes(&self) -> u64 {
         self.total_bytes
     }

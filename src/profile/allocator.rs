@@ -34,7 +34,7 @@ pub struct SizeClasses {
 }
 
 impl SizeClasses {
-    /// Bytes by which `used_memory` grows when `request` bytes are asked for [B].  A request of 0 is one of 8.
+    /// Bytes by which `used_memory` grows when `request` bytes are asked for (B).  A request of 0 is one of 8.
     #[inline]
     #[must_use]
     pub fn class(self, request: u64) -> u64 {

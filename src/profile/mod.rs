@@ -14,29 +14,29 @@ pub use allocator::{Allocator, SizeClasses};
 pub struct Profile {
     /// Name in a scenario.
     pub name: &'static str,
-    /// `sizeof(robj)` [B].
+    /// `sizeof(robj)` (B).
     pub robj: u64,
-    /// `sizeof(dictEntry)` of the main table, outside cluster mode [B].
+    /// `sizeof(dictEntry)` of the main table, outside cluster mode (B).
     pub dict_entry: u64,
-    /// `sizeof(dictEntry)` of the expires table [B].
+    /// `sizeof(dictEntry)` of the expires table (B).
     pub expires_entry: u64,
-    /// Longest string that shares an allocation with its object [B].
+    /// Longest string that shares an allocation with its object (B).
     pub embstr_max: u64,
-    /// `used_memory_startup` with default configuration, bundled jemalloc [B].
+    /// `used_memory_startup` with default configuration, bundled jemalloc (B).
     pub startup_bundled: u64,
-    /// The same with the distribution's jemalloc [B].
+    /// The same with the distribution's jemalloc (B).
     pub startup_system: u64,
-    /// Bytes of startup memory for each database beyond the first, bundled jemalloc [B].
+    /// Bytes of startup memory for each database beyond the first, bundled jemalloc (B).
     pub database_bundled: u64,
-    /// The same with the distribution's jemalloc [B].
+    /// The same with the distribution's jemalloc (B).
     pub database_system: u64,
-    /// Requests that make up a client besides its query and reply buffer [B].
+    /// Requests that make up a client besides its query and reply buffer (B).
     pub client_allocations: &'static [u64],
-    /// `sizeof(client)`: the part of them that `mem_clients_normal` counts [B].
+    /// `sizeof(client)`: the part of them that `mem_clients_normal` counts (B).
     pub client_struct: u64,
-    /// Bytes of a client's key in the index of client ids, on average [B].
+    /// Bytes of a client's key in the index of client ids, on average (B).
     pub client_index: u64,
-    /// Script and function caches that `used_memory_overhead` counts on an empty server [B].
+    /// Script and function caches that `used_memory_overhead` counts on an empty server (B).
     pub overhead_caches: u64,
     /// Steps of incremental rehash made by a command that looks a key up.
     pub rehash_steps_lookup: u32,

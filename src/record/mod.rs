@@ -13,19 +13,19 @@ use crate::units::SimTime;
 pub struct Sample {
     /// When.
     pub at: SimTime,
-    /// `used_memory` [B].
+    /// `used_memory` (B).
     pub used_memory: u64,
-    /// `used_memory_peak` so far [B].
+    /// `used_memory_peak` so far (B).
     pub used_memory_peak: u64,
-    /// The largest `used_memory` since the previous sample [B].
+    /// The largest `used_memory` since the previous sample (B).
     pub used_memory_high: u64,
-    /// `used_memory` by part, indexed as `MemoryPart::ALL` [B].
+    /// `used_memory` by part, indexed as `MemoryPart::ALL` (B).
     pub parts: [u64; PARTS],
-    /// `used_memory_overhead` by `INFO`'s definition [B].
+    /// `used_memory_overhead` by `INFO`'s definition (B).
     pub used_memory_overhead: u64,
-    /// `mem_clients_normal` [B].
+    /// `mem_clients_normal` (B).
     pub mem_clients_normal: u64,
-    /// `maxmemory` in force; zero: none [B].
+    /// `maxmemory` in force; zero: none (B).
     pub maxmemory: u64,
     /// Keys.
     pub keys: u64,
@@ -33,11 +33,11 @@ pub struct Sample {
     pub expires: u64,
     /// Keys whose TTL has passed and which are still there.
     pub expired_resident_keys: u64,
-    /// Their bytes: entry, key, value, expires entry [B].
+    /// Their bytes: entry, key, value, expires entry (B).
     pub expired_resident_bytes: u64,
-    /// Bytes that the policy could evict [B].
+    /// Bytes that the policy could evict (B).
     pub evictable_bytes: u64,
-    /// Old bucket arrays still alive while their tables rehash [B].
+    /// Old bucket arrays still alive while their tables rehash (B).
     pub rehashing_bytes: u64,
     /// The server's own estimate of stale keys, in thousandths of a percent (`expired_stale_perc` × 1000).
     pub expired_stale_millipercent: u64,
@@ -57,17 +57,17 @@ pub struct Event {
 /// The peak and the ledger at that instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Peak {
-    /// `used_memory` at the peak [B].
+    /// `used_memory` at the peak (B).
     pub used_memory: u64,
     /// When it was first reached.
     pub at: SimTime,
-    /// By part, indexed as `MemoryPart::ALL` [B].
+    /// By part, indexed as `MemoryPart::ALL` (B).
     pub parts: [u64; PARTS],
     /// Keys present.
     pub keys: u64,
-    /// Bytes of keys whose TTL had passed, as of the sample before the peak [B].
+    /// Bytes of keys whose TTL had passed, as of the sample before the peak (B).
     pub expired_resident_bytes: u64,
-    /// Old bucket arrays alive at the peak [B].
+    /// Old bucket arrays alive at the peak (B).
     pub rehashing_bytes: u64,
 }
 
@@ -80,7 +80,7 @@ pub struct Spell {
     pub first: SimTime,
     /// Last time.
     pub last: SimTime,
-    /// Sampling intervals in which it happened, as time [µs].
+    /// Sampling intervals in which it happened, as time (µs).
     pub lasted_us: u64,
 }
 
@@ -91,7 +91,7 @@ pub struct KeyspaceRecord {
     pub name: String,
     /// What the server counted for it, with its keys and bytes at the end.
     pub counters: KeyspaceCounters,
-    /// Bytes of its keys whose TTL has passed [B].
+    /// Bytes of its keys whose TTL has passed (B).
     pub expired_resident_bytes: u64,
 }
 
@@ -106,7 +106,7 @@ pub struct Run {
     pub peak: Peak,
     /// The last sample, taken at the end.
     pub end: Sample,
-    /// `used_memory_startup` [B].
+    /// `used_memory_startup` (B).
     pub used_memory_startup: u64,
     /// Counters at the end of the warm-up, to subtract for steady-state figures.
     pub warmup: Counters,
@@ -120,7 +120,7 @@ pub struct Run {
     pub write_rejected: Spell,
     /// Keys evicted: when and how long.
     pub evicting: Spell,
-    /// Sum of the sizes of the string values present at the end [B].
+    /// Sum of the sizes of the string values present at the end (B).
     pub value_bytes: u64,
     /// Requests generated (a write that follows a miss is one of its own).
     pub simulated_ops: u64,

@@ -20,9 +20,9 @@ pub use timeline_csv::timeline_csv;
 pub struct Cost {
     /// Commands simulated, all repetitions.
     pub simulated_ops: u64,
-    /// Wall time [s].
+    /// Wall time (s).
     pub wall_s: f64,
-    /// Largest resident size of capsim itself [B].
+    /// Largest resident size of capsim itself (B).
     pub peak_rss_bytes: u64,
 }
 

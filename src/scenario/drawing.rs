@@ -14,7 +14,7 @@ use super::reader::{DURATION_LIMIT, Item, RATE_LIMIT, Table};
 /// Components of a mix at most.
 const MIX_LIMIT: usize = 1_000;
 
-/// The longest key [B].  *Assumed*: far above any in use.
+/// The longest key (B).  *Assumed*: far above any in use.
 pub(super) const KEY_LENGTH_LIMIT: u64 = 65_535;
 
 /// Unit and limits of the numbers of one place.
@@ -32,13 +32,13 @@ enum Unit {
     Count,
 }
 
-/// Lengths of keys [B].
+/// Lengths of keys (B).
 pub(super) const KEY_LENGTH: Bounds = Bounds { unit: Unit::Bytes, least: 1, most: KEY_LENGTH_LIMIT };
 
-/// Sizes of values, and offsets in them [B].
+/// Sizes of values, and offsets in them (B).
 pub(super) const VALUE_SIZE: Bounds = Bounds { unit: Unit::Bytes, least: 0, most: MAX_VALUE.0 };
 
-/// TTLs [ms].
+/// TTLs (ms).
 const TTL: Bounds = Bounds { unit: Unit::Millis, least: 1, most: DURATION_LIMIT.0 / 1000 };
 
 /// Numbers in the parameters of popularities and rates.

@@ -270,7 +270,7 @@ impl Diagnostic for Problem {
 }
 
 impl ScenarioError {
-    /// Every problem, at most [`PROBLEMS_LIMIT`], in the order of the text.
+    /// Every problem, at most 20, in the order of the text.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         std::iter::once(self.first.as_ref()).chain(&self.others)
     }

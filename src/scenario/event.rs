@@ -12,7 +12,7 @@ use crate::workload::Distribution;
 
 /// Occurrences of one event at most.
 const OCCURRENCES_LIMIT: u64 = 100_000;
-/// A day [µs].
+/// A day (µs).
 const DAY_US: u64 = 86_400_000_000;
 
 /// A kind of event: its name, its keys besides `at`, `every` and `kind`, and how they are read.
@@ -89,7 +89,7 @@ fn schedule(table: &Table<'_>, context: &Context<'_>) -> Option<Vec<SimTime>> {
         item.refuse(format!("is after the end of the run; expected it within {}", context.duration));
         return None;
     }
-    let count = if period == 0 { 1 } else { (context.duration.0 - first.0) / period + 1 };
+    let count = (context.duration.0 - first.0).checked_div(period).unwrap_or(0) + 1;
     if count > OCCURRENCES_LIMIT {
         item.refuse(format!("makes {count} occurrences; expected at most {OCCURRENCES_LIMIT}"));
         return None;

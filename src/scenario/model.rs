@@ -79,9 +79,9 @@ pub struct Keyspace {
     pub kind: KeyType,
     /// Size of the id space that traffic draws from.
     pub keys: u32,
-    /// Length of a key [B].
+    /// Length of a key (B).
     pub key_length: Distribution,
-    /// Size of a value [B]; for integers unused.
+    /// Size of a value (B); for integers unused.
     pub value_size: Distribution,
     /// When the size is drawn.
     pub size_drawn: SizeDrawn,
@@ -161,7 +161,7 @@ pub struct Traffic {
     pub ttl: Option<Ttl>,
     /// Bytes written by APPEND and SETRANGE; `None`: the keyspace's `value_size`.
     pub write_size: Option<Distribution>,
-    /// Offset of SETRANGE [B]; `None`: 0.
+    /// Offset of SETRANGE (B); `None`: 0.
     pub offset: Option<Distribution>,
     /// Start of the active interval.
     pub from: SimTime,
@@ -331,9 +331,9 @@ pub struct Threshold {
     pub lasting: Option<Micros>,
 }
 
-/// Bytes of memory that simulating a key costs at most [B]; the limit on keys is derived from it.
-/// Source: [`crate::node::keys`], measured by `benches/engine.rs`.
+/// Bytes of memory that simulating a key costs at most (B); the limit on keys is derived from it.
+/// Source: the columns of `node::keys`, tables included.
 pub const SIMULATOR_BYTES_PER_KEY: u64 = 64;
 
-/// The largest value a scenario may ask for [B].  Source: redis `proto-max-bulk-len`, default 512 MiB.
+/// The largest value a scenario may ask for (B).  Source: redis `proto-max-bulk-len`, default 512 MiB.
 pub const MAX_VALUE: Bytes = Bytes(512 * Bytes::MIB);

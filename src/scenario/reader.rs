@@ -12,10 +12,10 @@ use super::error::{Check, Place, did_you_mean, known_names, quoted};
 use super::keys::TableKeys;
 use super::tree::{Entry, Node, Value};
 
-/// The longest duration [µs]: a hundred years.  *Assumed*: longer than any plan, and far from overflow.
+/// The longest duration (µs): a hundred years.  *Assumed*: longer than any plan, and far from overflow.
 pub(super) const DURATION_LIMIT: Micros = Micros::from_secs(100 * 366 * 86_400);
 
-/// The highest rate [1/s].  *Assumed*: a thousand times what a server answers.
+/// The highest rate (1/s).  *Assumed*: a thousand times what a server answers.
 pub(super) const RATE_LIMIT: f64 = 1e9;
 
 /// Largest integer that a float holds without loss.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Files inside each other at most: a file that includes itself is found out by it at the latest.
 const DEPTH_LIMIT: usize = 16;
-/// Size of one file at most [B].
+/// Size of one file at most (B).
 const FILE_LIMIT: usize = 4 << 20;
 
 /// Reads an included file and puts its directives in force.

@@ -110,7 +110,7 @@ impl Family {
         self.named(self.first_id + rank, number)
     }
 
-    /// Length of a key's name [B].
+    /// Length of a key's name (B).
     #[inline]
     pub(super) fn key_length(&self, number: u64) -> u64 {
         match self.constant_key_length {
@@ -140,7 +140,7 @@ impl Family {
         }
     }
 
-    /// TTL of a write at `now` [ms]: the stream's, or the family's; forgotten where the scenario says so.
+    /// TTL of a write at `now` (ms): the stream's, or the family's; forgotten where the scenario says so.
     #[inline]
     pub(super) fn ttl(&self, stream: Option<&Ttl>, number: u64, now: SimTime, rng: &mut impl Rng) -> Option<u64> {
         let ttl = stream.unwrap_or(&self.ttl);

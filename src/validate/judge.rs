@@ -8,17 +8,17 @@ use crate::sim;
 use serde_json::Value;
 use std::path::Path;
 
-/// No tolerance for `used_memory` is below this [B].
+/// No tolerance for `used_memory` is below this (B).
 const USED_MEMORY_FLOOR: f64 = 65_536.0;
 /// No tolerance for a count is below this.
 const COUNT_FLOOR: f64 = 50.0;
-/// A command's latency histogram [B]: see `Node::note_command`.
+/// A command's latency histogram (B): see `Node::note_command`.
 const HISTOGRAM: f64 = 24_688.0;
-/// The measuring connection's reply buffer while it was new, and once fitted to its replies [B].  *measured*: 2048 of
+/// The measuring connection's reply buffer while it was new, and once fitted to its replies (B).  *measured*: 2048 of
 /// `mem_clients_normal` 23 296 = 768 + 20 480 + 2048 in the `static` records.
 const OBSERVER_REPLY_NEW: f64 = 16_384.0;
 const OBSERVER_REPLY_SETTLED: f64 = 2_048.0;
-/// A second connection that loads keys: struct, query buffer, reply buffer before it is fitted [B].
+/// A second connection that loads keys: struct, query buffer, reply buffer before it is fitted (B).
 const LOADING_CONNECTION: f64 = 38_058.0;
 /// Commands of the measuring client besides those of the case.
 const OBSERVER: sim::Observer = &["PING", "INFO", "DBSIZE"];
@@ -233,7 +233,7 @@ fn expiry_figures(measurement: &Measurement, run: &Run, offset_s: f64) -> Result
     ])
 }
 
-/// The sample nearest to a time of the run [s].
+/// The sample nearest to a time of the run (s).
 fn run_at(run: &Run, seconds: f64) -> Option<&Sample> {
     let after = run.timeline.partition_point(|s| s.at.as_secs_f64() < seconds);
     let candidates = run.timeline[after.saturating_sub(1)..].iter().take(2);

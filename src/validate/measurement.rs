@@ -97,7 +97,7 @@ impl Measurement {
         self.result.as_ref().and_then(|r| r.get("timeline")).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// The curve while loading: keys, `used_memory` [B], time [s].
+    /// The curve while loading: keys, `used_memory` (B), time (s).
     #[must_use]
     pub fn curve(&self) -> Vec<[f64; 3]> {
         let points = self.result.as_ref().and_then(|r| r.get("curve")).and_then(Value::as_array);

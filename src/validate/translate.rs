@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 /// 1.2 M keys in 5.1 s, the same on three servers.
 const LOAD_RATE: f64 = 235_000.0;
 
-/// After loading, the server is read once `used_memory` has stood still for this long [s].  Source: `measure.py`,
+/// After loading, the server is read once `used_memory` has stood still for this long (s).  Source: `measure.py`,
 /// `settle`.
 const SETTLE_SECONDS: f64 = 0.7;
 
-/// A pause of the client between two bursts of writes [s].  Source: `measure.py`, `run_expiry`: sleeps 5 ms, and works.
+/// A pause of the client between two bursts of writes (s).  Source: `measure.py`, `run_expiry`: sleeps 5 ms, and works.
 const BURST_SECONDS: f64 = 0.006;
 
 /// What is simulated for a measurement.
@@ -20,7 +20,7 @@ const BURST_SECONDS: f64 = 0.006;
 pub(super) struct Translation {
     /// The scenario.
     pub(super) toml: String,
-    /// Times of the record begin this much before the run [s].
+    /// Times of the record begin this much before the run (s).
     pub(super) offset_s: f64,
 }
 
@@ -74,7 +74,7 @@ fn cache_case(case: &Case, toml: &mut String) -> Option<()> {
     Some(())
 }
 
-/// New keys at a fixed rate; returns how long the keys loaded beforehand took [s].
+/// New keys at a fixed rate; returns how long the keys loaded beforehand took (s).
 fn expiry_case(measurement: &Measurement, toml: &mut String) -> Option<f64> {
     let case = &measurement.case;
     let rate = case.number("rate")?;

@@ -9,7 +9,7 @@ use std::f64::consts::{LN_2, TAU};
 
 /// Microseconds in a second.
 const MICROS: f64 = 1e6;
-/// The default period of a daily wave [µs].
+/// The default period of a daily wave (µs).
 const DAY: f64 = 86_400e6;
 
 /// Requests a second over time.
@@ -152,13 +152,13 @@ fn on_off(params: &Params) -> Result<Rate, ParamError> {
 }
 
 impl Rate {
-    /// The same rate always [1/s].
+    /// The same rate always (1/s).
     #[must_use]
     pub fn constant(rate: f64) -> Rate {
         Rate(Shape::Constant(rate))
     }
 
-    /// The rate at an instant [1/s].
+    /// The rate at an instant (1/s).
     #[must_use]
     pub fn at(&self, t: SimTime, start_of_day: Micros) -> f64 {
         let t = t.0 as f64;
@@ -221,7 +221,7 @@ impl Rate {
         (integral / MICROS).max(0.0)
     }
 
-    /// The highest rate there ever is [1/s].
+    /// The highest rate there ever is (1/s).
     #[must_use]
     pub fn max(&self) -> f64 {
         match &self.0 {

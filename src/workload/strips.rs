@@ -92,7 +92,7 @@ impl Strips {
         chance as f64 / WORDS <= power(strip, f64::from(offset), self.exponent)
     }
 
-    /// Bytes of the tables [B].
+    /// Bytes of the tables (B).
     #[cfg(test)]
     pub(super) fn table_bytes(&self) -> usize {
         size_of_val(&*self.columns) + size_of_val(&*self.rows)

@@ -63,12 +63,15 @@ fn png(pixels: &[u8]) -> Result<Vec<u8>, PlotError> {
     Ok(bytes)
 }
 
+/// The areas of a chart and of its legend.
+type Areas<DB> = (DrawingArea<DB, Shift>, DrawingArea<DB, Shift>);
+
 /// White paper with a title; returns the areas of the chart and of the legend.
 pub(super) fn paper<DB: DrawingBackend>(
     area: &DrawingArea<DB, Shift>,
     title: &str,
     subtitle: &str,
-) -> Result<(DrawingArea<DB, Shift>, DrawingArea<DB, Shift>), PlotError> {
+) -> Result<Areas<DB>, PlotError> {
     area.fill(&WHITE).map_err(PlotError::new)?;
     let (head, rest) = area.split_vertically(TITLE);
     text(&head, title, (24, 10), 22, INK)?;

@@ -23,7 +23,7 @@ pub(super) struct Panel<'a> {
 struct Line {
     label: &'static str,
     color: RGBColor,
-    /// Time [s] and value.
+    /// Time (s) and value.
     points: Vec<(f64, f64)>,
 }
 

@@ -25,7 +25,7 @@ pub struct Choice(Vec<(f64, f64)>);
 
 fn build(params: &Params) -> Result<Shape, ParamError> {
     let values = params.numbers("values");
-    if values.is_empty() || values.iter().any(|value| !(*value >= 0.0)) {
+    if values.is_empty() || !values.iter().all(|value| *value >= 0.0) {
         return Err(ParamError::new("values", "one or more numbers of at least 0"));
     }
     let weights = if params.has("weights") { params.numbers("weights").to_vec() } else { vec![1.0; values.len()] };

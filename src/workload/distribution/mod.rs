@@ -196,7 +196,7 @@ impl Distribution {
         }
     }
 
-    /// Mean of the draws as they are rounded and capped; without a constant, the average of [`MEAN_DRAWS`] draws from a
+    /// Mean of the draws as they are rounded and capped; without a constant, the average of 100 000 draws from a
     /// fixed seed.
     #[must_use]
     pub fn mean(&self) -> f64 {

@@ -64,7 +64,7 @@ impl Ttl {
         self.untimed
     }
 
-    /// The TTL of a write [ms], at least 1.
+    /// The TTL of a write (ms), at least 1.
     #[inline]
     pub fn sample<R: Rng + ?Sized>(&self, rng: &mut R) -> Option<u64> {
         let component = match self.written.as_slice() {
@@ -74,7 +74,7 @@ impl Ttl {
         component.as_ref().map(|ttl| ttl.sample(rng).max(1))
     }
 
-    /// What is left of the TTL of a key found in the steady state [ms]: long TTLs are found in proportion to their
+    /// What is left of the TTL of a key found in the steady state (ms): long TTLs are found in proportion to their
     /// length, at a uniform age.
     pub fn residual<R: Rng + ?Sized>(&self, rng: &mut R) -> Option<u64> {
         let component = self.stored[choose(&self.stored, rng)].1;
