@@ -91,8 +91,8 @@ fn zipf_draws_have_the_exact_chances() {
         }
         if freedom > 0.0 {
             // Wilson and Hilferty: normal to a good approximation; one seed in a hundred thousand is above 4.3.
-            let z: f64 = ((statistic / freedom).cbrt() - (1.0 - 2.0 / (9.0 * freedom)))
-                / (2.0_f64 / (9.0 * freedom)).sqrt();
+            let z: f64 =
+                ((statistic / freedom).cbrt() - (1.0 - 2.0 / (9.0 * freedom))) / (2.0_f64 / (9.0 * freedom)).sqrt();
             assert!(z < 4.3, "n {n} s {s}: chi-square {statistic} with {freedom} degrees of freedom");
         }
     }
