@@ -16,6 +16,7 @@ pub mod cli;
 pub mod command;
 pub mod layout;
 pub mod node;
+mod prefetch;
 pub mod profile;
 pub mod record;
 pub mod report;
@@ -24,5 +25,4 @@ pub mod scenario;
 pub mod sim;
 pub mod units;
 pub mod validate;
-
 pub mod workload;

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("rng", &[]),
+    ("prefetch", &[]),
     ("command", &[]),
     ("profile", &["units"]),
     ("layout", &["units", "profile"]),
     ("workload", &["units", "rng", "command"]),
-    ("node", &["units", "rng", "command", "layout", "profile"]),
+    ("node", &["units", "rng", "prefetch", "command", "layout", "profile"]),
     ("record", &["units", "node"]),
     ("scenario", &["units", "command", "profile", "workload", "node"]),
     ("sim", &["units", "rng", "command", "layout", "profile", "workload", "node", "record", "scenario"]),

@@ -195,10 +195,10 @@ impl Node {
     /// Length of a value as a string (B).
     #[inline]
     fn value_length(&self, slot: Slot) -> u64 {
-        let cold = self.keys.cold[slot as usize];
-        match cold.encoding {
-            string::Encoding::Int => string::digits(cold.payload.cast_signed()),
-            string::Encoding::Embstr | string::Encoding::Raw => cold.payload,
+        let sizes = self.keys.entries[slot as usize].sizes;
+        match sizes.encoding {
+            string::Encoding::Int => string::digits(sizes.payload.cast_signed()),
+            string::Encoding::Embstr | string::Encoding::Raw => sizes.payload,
         }
     }
 
@@ -219,7 +219,7 @@ impl Node {
             }
             None => self.create(key, write.key_length, write.payload),
         };
-        let timed = self.keys.hot[slot as usize].has_ttl();
+        let timed = self.keys.entries[slot as usize].has_ttl();
         match (command, write.ttl_ms) {
             (Command::SetKeepTtl, _) | (Command::SetNxPlain, _) => {}
             (_, Some(ttl)) => self.set_ttl(slot, self.now_ms + ttl),
@@ -250,7 +250,7 @@ impl Node {
         // since the lookup has just touched the old object.
         if self.child_active && !self.counts_accesses() && !self.profile.lru_inherited_on_overwrite {
             let clock = self.lru_clock;
-            self.keys.hot[slot as usize].set_clock(clock);
+            self.keys.entries[slot as usize].set_clock(clock);
         }
     }
 
@@ -260,7 +260,7 @@ impl Node {
                 self.create(key, write.key_length, Payload::Int(1));
             }
             Some(slot) => {
-                let old = self.keys.cold[slot as usize].payload.cast_signed();
+                let old = self.keys.entries[slot as usize].sizes.payload.cast_signed();
                 let (payload, value) = self.stored(Payload::Int(old.saturating_add(1)));
                 self.replace_value(slot, payload, value);
             }
@@ -303,7 +303,7 @@ impl Node {
     fn grow_value(&mut self, slot: Slot, length: u64) {
         let length = length.min(crate::layout::string::MAX_LENGTH);
         let old_length = self.value_length(slot);
-        let before = self.keys.cold[slot as usize].value(self.object_class);
+        let before = self.keys.entries[slot as usize].sizes.value(self.object_class);
         let after = string::grown(before, old_length, length, self.profile, self.classes);
         self.replace_value(slot, length, after);
     }
@@ -327,7 +327,7 @@ impl Node {
         self.counters.total_commands_processed += 1;
         self.evict_before_command();
         // Eviction may have taken the key itself.
-        if self.keys.hot[slot as usize].present() {
+        if self.keys.entries[slot as usize].present() {
             self.delete_key(slot);
         }
         self.note_peak();
@@ -335,13 +335,13 @@ impl Node {
 
     /// SET … KEEPTTL of a key named by its slot.
     pub(crate) fn overwrite_slot(&mut self, slot: Slot, payload: Payload) -> Reply {
-        let key = KeyRef { id: NO_ID, hash: 0, keyspace: self.keys.cold[slot as usize].keyspace };
+        let key = KeyRef { id: NO_ID, hash: 0, keyspace: self.keys.entries[slot as usize].sizes.keyspace };
         self.note_command_once(Command::Set);
         self.counters.total_commands_processed += 1;
         if self.evict_before_command() == Evicted::Failed {
             return self.refuse(key);
         }
-        if !self.keys.hot[slot as usize].present() || self.expire_if_needed(slot) {
+        if !self.keys.entries[slot as usize].present() || self.expire_if_needed(slot) {
             return Reply::Nothing;
         }
         self.touch(slot);
@@ -367,7 +367,7 @@ impl Node {
     }
 
     fn persist(&mut self, slot: Slot) {
-        if self.keys.hot[slot as usize].has_ttl() {
+        if self.keys.entries[slot as usize].has_ttl() {
             self.remove_ttl(slot);
         }
     }

@@ -7,6 +7,7 @@
 //! Source: redis 7.0.15 `src/dict.c`.
 
 use super::keys::{Chain, NIL, Slot};
+use crate::prefetch::prefetch;
 use rand::Rng;
 
 /// Buckets of the first array.  Source: `DICT_HT_INITIAL_SIZE`.
@@ -221,11 +222,12 @@ impl Dict {
         RehashEnded { freed_buckets, buckets: self.heads[0].len() as u64 }
     }
 
-    /// Draws up to `wanted` entries that stand near each other: a run of buckets from one random start.  Returns how
-    /// many were put into `sample`.
+    /// Draws up to `wanted` entries that stand near each other: a run of buckets from one random start, a random word of
+    /// which the lower bits are taken.  Returns how many were put into `sample`.
     pub(crate) fn sample(
         &self,
         wanted: usize,
+        start: u64,
         chain: &impl Chain,
         rng: &mut impl Rng,
         sample: &mut [Slot; MAX_SAMPLES],
@@ -233,7 +235,7 @@ impl Dict {
         let count = wanted.min(self.len() as usize).min(MAX_SAMPLES);
         let tables = if self.rehashing() { 2 } else { 1 };
         let mask = self.heads[0].len().max(self.heads[1].len()) - 1;
-        let mut at = rng.next_u64() as usize & mask;
+        let mut at = start as usize & mask;
         let (mut stored, mut empty, mut steps) = (0, 0, count * SAMPLE_STEPS_PER_KEY);
         while stored < count && steps > 0 {
             steps -= 1;
@@ -265,6 +267,22 @@ impl Dict {
             at = (at + 1) & mask;
         }
         stored.min(count)
+    }
+
+    /// First entries of `length` buckets from where a sample with this start begins; fewer at the table's end, and while
+    /// rehashing only those of the new array.
+    pub(crate) fn run(&self, start: u64, length: usize) -> &[Slot] {
+        let heads = &self.heads[usize::from(self.rehashing())];
+        let at = start as usize & heads.len().wrapping_sub(1);
+        let end = (at + length).min(heads.len());
+        heads.get(at..end).unwrap_or(&[])
+    }
+
+    /// Asks for the bucket of a key with this hash.
+    #[inline]
+    pub(crate) fn prefetch_bucket(&self, hash: u32) {
+        let heads = &self.heads[usize::from(self.rehashing())];
+        prefetch(heads, hash as usize & heads.len().wrapping_sub(1));
     }
 
     /// Draws one entry: a random non-empty bucket, then uniformly from its chain.  The table must not be empty.

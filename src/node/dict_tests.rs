@@ -114,7 +114,7 @@ fn samples_are_neighbours_and_their_number_is_what_was_asked_for() {
     let mut sample = [NIL; MAX_SAMPLES];
     for wanted in [1, 5, 10, 64] {
         for _ in 0..2_000 {
-            assert_eq!(dict.sample(wanted, &chain, &mut rng, &mut sample), wanted);
+            assert_eq!(dict.sample(wanted, rng.next_u64(), &chain, &mut rng, &mut sample), wanted);
             let mask = dict.heads[0].len() as u32 - 1;
             let first = chain.hash(sample[0]) & mask;
             // Neighbours unless a run of empty buckets made it start again: look at the first two only.

@@ -8,6 +8,8 @@ use super::dict::MAX_SAMPLES;
 use super::keys::{ExpiresChain, MainChain, Slot};
 use super::notice::{EventKind, TableName};
 use super::pool::Pool;
+use super::starts::Starts;
+use crate::rng::Xoshiro256PlusPlus;
 use rand::Rng;
 
 /// Keys between two looks at the time.  Source: `performEvictions`, `keys_freed % 16`.
@@ -34,15 +36,29 @@ pub(super) enum Evicted {
 }
 
 /// What eviction keeps from run to run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct EvictionState {
-    pool: Pool,
+    pub(super) pool: Pool,
+    pub(super) starts: Starts,
     /// The timer is on: memory was still over the limit when the last run's time was up.
     running: bool,
     /// When the last run ended (µs).
     last_run_us: u64,
     /// When memory last went over the limit for longer than one run (µs); 0: it is under.
     exceeded_since_us: u64,
+}
+
+impl EvictionState {
+    /// Nothing was evicted yet.
+    pub(super) fn new(rng: &mut Xoshiro256PlusPlus) -> EvictionState {
+        EvictionState {
+            pool: Pool::default(),
+            starts: Starts::new(rng),
+            running: false,
+            last_run_us: 0,
+            exceeded_since_us: 0,
+        }
+    }
 }
 
 impl Node {
@@ -112,10 +128,10 @@ impl Node {
     }
 
     fn evict(&mut self, victim: Slot) {
-        let hot = self.keys.hot[victim as usize];
-        let keyspace = &mut self.keyspaces[self.keys.cold[victim as usize].keyspace as usize];
+        let entry = self.keys.entries[victim as usize];
+        let keyspace = &mut self.keyspaces[self.keys.entries[victim as usize].sizes.keyspace as usize];
         keyspace.evicted_keys += 1;
-        keyspace.evicted_untimed_keys += u64::from(!hot.has_ttl());
+        keyspace.evicted_untimed_keys += u64::from(!entry.has_ttl());
         if self.counters.evicted_keys == 0 {
             self.note_event(EventKind::EvictingFirst);
         }
@@ -139,9 +155,10 @@ impl Node {
         }
         loop {
             self.populate_pool(table, policy.ranking);
-            let hot = &self.keys.hot;
-            let wanted = |slot: Slot| table == TableName::Main || hot[slot as usize].has_ttl();
+            let entries = &self.keys.entries;
+            let wanted = |slot: Slot| table == TableName::Main || entries[slot as usize].has_ttl();
             if let Some(victim) = self.eviction.pool.pop(&self.keys, wanted) {
+                self.prefetch_evictions(table);
                 return Some(victim);
             }
         }
@@ -150,9 +167,9 @@ impl Node {
     fn random_key(&mut self, table: TableName) -> Slot {
         self.rehash_step(table, 1);
         match table {
-            TableName::Main => self.main.random_entry(&MainChain(&mut self.keys.hot), &mut self.rng),
+            TableName::Main => self.main.random_entry(&MainChain(&mut self.keys.entries), &mut self.rng),
             TableName::Expires => {
-                let chain = ExpiresChain { hot: &self.keys.hot, next: &mut self.keys.expires_next };
+                let chain = ExpiresChain { entries: &self.keys.entries, next: &mut self.keys.expires_next };
                 self.expires.random_entry(&chain, &mut self.rng)
             }
         }
@@ -161,19 +178,20 @@ impl Node {
     fn populate_pool(&mut self, table: TableName, ranking: EvictionRanking) {
         let samples = self.config.maxmemory_samples;
         self.rehash_step(table, samples);
+        let start = self.eviction.starts.take(&mut self.rng);
         let mut sample = [0; MAX_SAMPLES];
         let drawn = match table {
             TableName::Main => {
-                let chain = MainChain(&mut self.keys.hot);
-                self.main.sample(samples as usize, &chain, &mut self.rng, &mut sample)
+                let chain = MainChain(&mut self.keys.entries);
+                self.main.sample(samples as usize, start, &chain, &mut self.rng, &mut sample)
             }
             TableName::Expires => {
-                let chain = ExpiresChain { hot: &self.keys.hot, next: &mut self.keys.expires_next };
-                self.expires.sample(samples as usize, &chain, &mut self.rng, &mut sample)
+                let chain = ExpiresChain { entries: &self.keys.entries, next: &mut self.keys.expires_next };
+                self.expires.sample(samples as usize, start, &chain, &mut self.rng, &mut sample)
             }
         };
         for &slot in &sample[..drawn] {
-            let clock = self.keys.hot[slot as usize].clock();
+            let clock = self.keys.entries[slot as usize].clock();
             let score = match ranking {
                 EvictionRanking::Lru => idle_ms(self.lru_clock, clock),
                 EvictionRanking::Lfu => {
@@ -199,11 +217,11 @@ impl Node {
             return;
         }
         let clock = if self.counts_accesses() {
-            self.lfu_touched(self.keys.hot[slot as usize].clock())
+            self.lfu_touched(self.keys.entries[slot as usize].clock())
         } else {
             self.lru_clock
         };
-        self.keys.hot[slot as usize].set_clock(clock);
+        self.keys.entries[slot as usize].set_clock(clock);
     }
 
     fn lfu_touched(&mut self, clock: u32) -> u32 {

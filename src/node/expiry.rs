@@ -78,8 +78,8 @@ impl Node {
     /// Deletes the key when its TTL has passed; true when it did.
     #[inline]
     pub(super) fn expire_if_needed(&mut self, slot: Slot) -> bool {
-        let hot = self.keys.hot[slot as usize];
-        if !hot.has_ttl() || self.now_ms <= self.keys.expire_at[slot as usize] {
+        let entry = self.keys.entries[slot as usize];
+        if !entry.has_ttl() || self.now_ms <= self.keys.expire_at[slot as usize] {
             return false;
         }
         self.delete_expired(slot);
@@ -88,7 +88,7 @@ impl Node {
 
     fn delete_expired(&mut self, slot: Slot) {
         self.counters.expired_keys += 1;
-        self.keyspaces[self.keys.cold[slot as usize].keyspace as usize].expired_keys += 1;
+        self.keyspaces[self.keys.entries[slot as usize].sizes.keyspace as usize].expired_keys += 1;
         self.delete_key(slot);
     }
 
@@ -213,8 +213,8 @@ impl Node {
         let mut found = 0;
         let mut at = head;
         while at != NIL {
-            let hot = self.keys.hot[at as usize];
-            if !hot.present() || !hot.has_ttl() {
+            let entry = self.keys.entries[at as usize];
+            if !entry.present() || !entry.has_ttl() {
                 break;
             }
             swept.sampled += 1;
@@ -254,10 +254,10 @@ impl Node {
         let mut bytes = vec![0; self.keyspaces.len()];
         if self.expires.len() > 0 {
             for slot in self.keys.present() {
-                let timed = self.keys.hot[slot as usize].has_ttl();
+                let timed = self.keys.entries[slot as usize].has_ttl();
                 if timed && self.now_ms > self.keys.expire_at[slot as usize] {
-                    let cold = self.keys.cold[slot as usize];
-                    bytes[cold.keyspace as usize] += self.key_bytes(cold) + self.expires_entry_class;
+                    let sizes = self.keys.entries[slot as usize].sizes;
+                    bytes[sizes.keyspace as usize] += self.key_bytes(sizes) + self.expires_entry_class;
                 }
             }
         }

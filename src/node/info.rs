@@ -162,8 +162,8 @@ impl Node {
     /// Sum of the sizes of the string values present (B); a look at every key.
     #[must_use]
     pub fn value_bytes(&self) -> u64 {
-        let cold = self.keys.present().map(|slot| self.keys.cold[slot as usize]);
-        cold.filter(|cold| cold.encoding != Encoding::Int).map(|cold| cold.payload).sum()
+        let sizes = self.keys.present().map(|slot| self.keys.entries[slot as usize].sizes);
+        sizes.filter(|sizes| sizes.encoding != Encoding::Int).map(|sizes| sizes.payload).sum()
     }
 
     /// Every keyspace now; a look at every key with a TTL.

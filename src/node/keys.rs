@@ -1,13 +1,15 @@
 //! The keys that are present, as columns indexed by slot.
 //!
 //! A key of the scenario has a dense id; [`Keys::index`] says in which slot its entry stands, if it is present.  Slots
-//! are handed out again after a delete.  What a hit touches lies in one 16-byte cell ([`Hot`]); sizes lie apart; the
-//! columns for TTLs exist only once a key has one.  Memory: 4 bytes for each id, 32 for each slot, 12 more with TTLs.
+//! are handed out again after a delete.  All that a hit or a delete touches lies in one 32-byte [`Entry`], half a cache
+//! line; the columns for TTLs exist only once a key has one.  Memory: 4 bytes for each id, 32 for each slot, 12 more
+//! with TTLs.
 //!
 //! Keys that are never asked for again (traffic that makes new keys) have no id: they are reached only through the
 //! tables, as the server reaches them when it evicts or expires.
 
 use crate::layout::string::{Encoding, StringValue};
+use crate::prefetch::prefetch;
 
 /// A slot's number; [`NIL`] stands for none.
 pub(crate) type Slot = u32;
@@ -25,9 +27,10 @@ const HAS_TTL: u32 = 1 << 24;
 /// The slot holds a key.
 const PRESENT: u32 = 1 << 25;
 
-/// What an access touches.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Hot {
+/// A key that is present, or an empty slot.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(32))]
+pub(crate) struct Entry {
     /// Next entry of the chain in the main table; next free slot when empty.
     pub(crate) next: Slot,
     /// Clock and flags.
@@ -36,12 +39,17 @@ pub(crate) struct Hot {
     pub(crate) hash: u32,
     /// The key's id, or [`NO_ID`].
     pub(crate) owner: u32,
+    /// Sizes.
+    pub(crate) sizes: Sizes,
 }
 
-impl Hot {
+impl Entry {
+    /// A slot without a key.
+    const EMPTY: Entry = Entry { next: NIL, meta: 0, hash: 0, owner: 0, sizes: Sizes::EMPTY };
+
     /// The 24-bit clock field of the object.
     #[inline]
-    pub(crate) fn clock(self) -> u32 {
+    pub(crate) fn clock(&self) -> u32 {
         self.meta & CLOCK_MASK
     }
 
@@ -54,7 +62,7 @@ impl Hot {
 
     /// Whether the key has a TTL.
     #[inline]
-    pub(crate) fn has_ttl(self) -> bool {
+    pub(crate) fn has_ttl(&self) -> bool {
         self.meta & HAS_TTL != 0
     }
 
@@ -66,14 +74,14 @@ impl Hot {
 
     /// Whether the slot holds a key.
     #[inline]
-    pub(crate) fn present(self) -> bool {
+    pub(crate) fn present(&self) -> bool {
         self.meta & PRESENT != 0
     }
 }
 
 /// Sizes of one key.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Cold {
+pub(crate) struct Sizes {
     /// Length of the value (B), or the integer itself.
     pub(crate) payload: u64,
     /// What the value costs: object and bytes, in size classes (B).
@@ -86,16 +94,16 @@ pub(crate) struct Cold {
     pub(crate) encoding: Encoding,
 }
 
-impl Cold {
+impl Sizes {
     /// The sizes of no key.
-    const EMPTY: Cold = Cold { payload: 0, value_total: 0, key_units: 0, keyspace: 0, encoding: Encoding::Int };
+    const EMPTY: Sizes = Sizes { payload: 0, value_total: 0, key_units: 0, keyspace: 0, encoding: Encoding::Int };
 
     /// Sizes of a key whose string lies in a class of `key_class` bytes, and of its value.
-    pub(crate) fn new(keyspace: u8, key_class: u64, payload: u64, value: StringValue) -> Cold {
+    pub(crate) fn new(keyspace: u8, key_class: u64, payload: u64, value: StringValue) -> Sizes {
         debug_assert!(key_class.is_multiple_of(8) && key_class / 8 <= u64::from(u16::MAX), "keys are at most 64 KiB");
-        let mut cold = Cold { keyspace, key_units: (key_class / 8) as u16, ..Cold::EMPTY };
-        cold.set_value(payload, value);
-        cold
+        let mut sizes = Sizes { keyspace, key_units: (key_class / 8) as u16, ..Sizes::EMPTY };
+        sizes.set_value(payload, value);
+        sizes
     }
 
     /// Writes another value's sizes.
@@ -123,10 +131,8 @@ impl Cold {
 pub(crate) struct Keys {
     /// Slot of each id, [`NIL`] when the key is absent.
     pub(crate) index: Vec<Slot>,
-    /// What an access touches; slot 0 is never used.
-    pub(crate) hot: Vec<Hot>,
-    /// Sizes.
-    pub(crate) cold: Vec<Cold>,
+    /// Entries; slot 0 is never used.
+    pub(crate) entries: Vec<Entry>,
     /// When the key expires (ms of the server's clock); empty until a key has a TTL.
     pub(crate) expire_at: Vec<u64>,
     /// Next entry of the chain in the expires table; empty until a key has a TTL.
@@ -137,25 +143,23 @@ pub(crate) struct Keys {
 impl Keys {
     /// Columns for `ids` ids, no key present.
     pub(crate) fn new(ids: usize) -> Keys {
-        Keys { index: vec![NIL; ids], hot: vec![Hot::default()], cold: vec![Cold::EMPTY], ..Keys::default() }
+        Keys { index: vec![NIL; ids], entries: vec![Entry::EMPTY], ..Keys::default() }
     }
 
     /// Puts a key into a slot of its own.  The key must be absent.
-    pub(crate) fn insert(&mut self, owner: u32, hash: u32, clock: u32, cold: Cold) -> Slot {
-        let hot = Hot { next: NIL, meta: PRESENT | clock, hash, owner };
+    pub(crate) fn insert(&mut self, owner: u32, hash: u32, clock: u32, sizes: Sizes) -> Slot {
+        let entry = Entry { next: NIL, meta: PRESENT | clock, hash, owner, sizes };
         let slot = if self.free == NIL {
-            self.hot.push(hot);
-            self.cold.push(cold);
+            self.entries.push(entry);
             if !self.expire_at.is_empty() {
                 self.expire_at.push(0);
                 self.expires_next.push(NIL);
             }
-            (self.hot.len() - 1) as Slot
+            (self.entries.len() - 1) as Slot
         } else {
             let slot = self.free;
-            self.free = self.hot[slot as usize].next;
-            self.hot[slot as usize] = hot;
-            self.cold[slot as usize] = cold;
+            self.free = self.entries[slot as usize].next;
+            self.entries[slot as usize] = entry;
             slot
         };
         if owner != NO_ID {
@@ -165,14 +169,29 @@ impl Keys {
         slot
     }
 
+    /// Asks for where a key's entry stands.
+    #[inline]
+    pub(crate) fn prefetch_index(&self, id: u32) {
+        prefetch(&self.index, id as usize);
+    }
+
+    /// Asks for a key's entry; false when the key is absent.
+    #[inline]
+    pub(crate) fn prefetch_entry(&self, id: u32) -> bool {
+        let slot = self.index.get(id as usize).copied().unwrap_or(NIL);
+        prefetch(&self.entries, slot as usize);
+        prefetch(&self.expire_at, slot as usize);
+        slot != NIL
+    }
+
     /// Empties a slot, whose key must already be out of the tables.
     pub(crate) fn remove(&mut self, slot: Slot) {
-        let hot = &mut self.hot[slot as usize];
-        debug_assert!(hot.present(), "the slot is empty already");
-        if hot.owner != NO_ID {
-            self.index[hot.owner as usize] = NIL;
+        let entry = &mut self.entries[slot as usize];
+        debug_assert!(entry.present(), "the slot is empty already");
+        if entry.owner != NO_ID {
+            self.index[entry.owner as usize] = NIL;
         }
-        *hot = Hot { next: self.free, ..Hot::default() };
+        *entry = Entry { next: self.free, ..Entry::EMPTY };
         self.free = slot;
     }
 
@@ -181,43 +200,43 @@ impl Keys {
         let slot = self.index[id as usize];
         if slot != NIL {
             self.index[id as usize] = NIL;
-            self.hot[slot as usize].owner = NO_ID;
+            self.entries[slot as usize].owner = NO_ID;
         }
     }
 
     /// Gives the columns for TTLs their room, before the first key gets one.
     pub(crate) fn ensure_ttl_columns(&mut self) {
         if self.expire_at.is_empty() {
-            self.expire_at = vec![0; self.hot.len()];
-            self.expires_next = vec![NIL; self.hot.len()];
+            self.expire_at = vec![0; self.entries.len()];
+            self.expires_next = vec![NIL; self.entries.len()];
         }
     }
 
     /// Whether a slot still holds the key with this hash.
     pub(crate) fn holds(&self, slot: Slot, hash: u32) -> bool {
-        let hot = self.hot[slot as usize];
-        hot.present() && hot.hash == hash
+        let entry = self.entries[slot as usize];
+        entry.present() && entry.hash == hash
     }
 
     /// The rank of a slot's key in a family whose ids begin at `first_id`; `None` for a key without id.
     pub(crate) fn rank(&self, slot: Slot, first_id: u32) -> Option<u32> {
-        let owner = self.hot[slot as usize].owner;
+        let owner = self.entries[slot as usize].owner;
         (owner != NO_ID).then(|| owner - first_id)
     }
 
     /// The keys of a keyspace: slot and hash.
     pub(crate) fn of_keyspace(&self, keyspace: u8) -> impl Iterator<Item = (Slot, u32)> + '_ {
-        let of_it = move |&slot: &Slot| self.cold[slot as usize].keyspace == keyspace;
-        self.present().filter(of_it).map(|slot| (slot, self.hot[slot as usize].hash))
+        let of_it = move |&slot: &Slot| self.entries[slot as usize].sizes.keyspace == keyspace;
+        self.present().filter(of_it).map(|slot| (slot, self.entries[slot as usize].hash))
     }
 
     /// Slots that hold a key, in order.
     pub(crate) fn present(&self) -> impl Iterator<Item = Slot> + '_ {
-        (0..self.hot.len() as Slot).filter(|&slot| self.hot[slot as usize].present())
+        (0..self.entries.len() as Slot).filter(|&slot| self.entries[slot as usize].present())
     }
 }
 
-/// How a table walks its chains: the main table through [`Hot`], the expires table through its own column.
+/// How a table walks its chains: the main table through [`Entry`], the expires table through its own column.
 pub(crate) trait Chain {
     /// The entry after `slot`.
     fn next(&self, slot: Slot) -> Slot;
@@ -228,7 +247,7 @@ pub(crate) trait Chain {
 }
 
 /// Chains of the main table.
-pub(crate) struct MainChain<'a>(pub(crate) &'a mut [Hot]);
+pub(crate) struct MainChain<'a>(pub(crate) &'a mut [Entry]);
 
 impl Chain for MainChain<'_> {
     #[inline]
@@ -247,7 +266,7 @@ impl Chain for MainChain<'_> {
 
 /// Chains of the expires table.
 pub(crate) struct ExpiresChain<'a> {
-    pub(crate) hot: &'a [Hot],
+    pub(crate) entries: &'a [Entry],
     pub(crate) next: &'a mut [Slot],
 }
 
@@ -262,6 +281,6 @@ impl Chain for ExpiresChain<'_> {
     }
     #[inline]
     fn hash(&self, slot: Slot) -> u32 {
-        self.hot[slot as usize].hash
+        self.entries[slot as usize].hash
     }
 }

@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod notice;
 mod pending;
 mod pool;
+mod starts;
 mod tables;
 
 use crate::layout::string::{self, StringValue};
@@ -37,7 +38,7 @@ use dict::Dict;
 use eviction::EvictionState;
 use expiry::ExpireCycle;
 pub use info::{KeyspaceState, NodeInfo, PeakRecord};
-use keys::{Cold, ExpiresChain, Keys, MainChain, NIL, NO_ID, Slot};
+use keys::{Sizes, ExpiresChain, Keys, MainChain, NIL, NO_ID, Slot};
 use ledger::{Ledger, MemoryPart};
 use notice::EventKind;
 use pending::PendingExpiry;
@@ -129,6 +130,7 @@ impl Node {
         let classes = setup.allocator.classes();
         let profile = setup.profile;
         let epoch_us = (EPOCH_SECONDS * 1_000_000) + setup.start_of_day.0;
+        let mut rng = setup.rng.clone();
         let mut node = Node {
             profile,
             classes,
@@ -141,13 +143,13 @@ impl Node {
             keys: Keys::new(setup.ids.iter().map(|&ids| ids as usize).sum()),
             main: Dict::default(),
             expires: Dict::default(),
-            eviction: EvictionState::default(),
+            eviction: EvictionState::new(&mut rng),
             expire_cycle: ExpireCycle::default(),
             pending: PendingExpiry::new(epoch_us / 1000, setup.duration, setup.sample_interval),
             clients: clients::Clients::new(setup.clients, profile, classes),
             commands_used: BTreeSet::new(),
             commands_seen: 0,
-            rng: setup.rng.clone(),
+            rng,
             now_us: epoch_us,
             now_ms: epoch_us / 1000,
             epoch_us,
@@ -229,6 +231,20 @@ impl Node {
         self.keys.disown(id);
     }
 
+    /// Asks for where the key stands; a request for it will follow.
+    #[inline]
+    pub fn prefetch_index(&self, key: KeyRef) {
+        self.keys.prefetch_index(key.id);
+    }
+
+    /// Asks for what a request for the key reads, or a write of it when it is absent.
+    #[inline]
+    pub fn prefetch_key(&self, key: KeyRef) {
+        if !self.keys.prefetch_entry(key.id) {
+            self.main.prefetch_bucket(key.hash);
+        }
+    }
+
     /// What `maxmemory` does not count (B); replication and AOF buffers are not modelled yet.
     fn not_counted(&self) -> u64 {
         0
@@ -272,22 +288,22 @@ impl Node {
 
     /// Bytes of a key without its expires entry (B).
     #[inline]
-    fn key_bytes(&self, cold: Cold) -> u64 {
-        self.entry_class + cold.key_class() + u64::from(cold.value_total)
+    fn key_bytes(&self, sizes: Sizes) -> u64 {
+        self.entry_class + sizes.key_class() + u64::from(sizes.value_total)
     }
 
     /// Adds a key to the main table and charges it.
     fn add_key(&mut self, key: KeyRef, key_length: u64, payload: u64, value: StringValue) -> Slot {
         self.expand_if_needed(notice::TableName::Main);
         let key_class = self.classes.class(crate::layout::sds::request(key_length));
-        let cold = Cold::new(key.keyspace, key_class, payload, value);
+        let sizes = Sizes::new(key.keyspace, key_class, payload, value);
         let clock = self.fresh_clock();
-        let slot = self.keys.insert(key.id, key.hash, clock, cold);
-        self.main.insert(slot, &mut MainChain(&mut self.keys.hot));
+        let slot = self.keys.insert(key.id, key.hash, clock, sizes);
+        self.main.insert(slot, &mut MainChain(&mut self.keys.entries));
         self.ledger.charge(MemoryPart::Entries, self.entry_class);
         self.ledger.charge(MemoryPart::Keys, key_class);
         self.ledger.charge(MemoryPart::Values, value.total);
-        let bytes = self.key_bytes(cold);
+        let bytes = self.key_bytes(sizes);
         let keyspace = &mut self.keyspaces[key.keyspace as usize];
         keyspace.keys += 1;
         keyspace.bytes += bytes;
@@ -296,17 +312,17 @@ impl Node {
 
     /// Deletes a key: both entries, the key string and the value.
     fn delete_key(&mut self, slot: Slot) {
-        if self.keys.hot[slot as usize].has_ttl() {
+        if self.keys.entries[slot as usize].has_ttl() {
             self.remove_ttl(slot);
         }
         self.rehash_step(notice::TableName::Main, 1);
-        self.main.remove(slot, &mut MainChain(&mut self.keys.hot));
-        let cold = self.keys.cold[slot as usize];
+        self.main.remove(slot, &mut MainChain(&mut self.keys.entries));
+        let sizes = self.keys.entries[slot as usize].sizes;
         self.ledger.release(MemoryPart::Entries, self.entry_class);
-        self.ledger.release(MemoryPart::Keys, cold.key_class());
-        self.ledger.release(MemoryPart::Values, u64::from(cold.value_total));
-        let bytes = self.key_bytes(cold);
-        let keyspace = &mut self.keyspaces[cold.keyspace as usize];
+        self.ledger.release(MemoryPart::Keys, sizes.key_class());
+        self.ledger.release(MemoryPart::Values, u64::from(sizes.value_total));
+        let bytes = self.key_bytes(sizes);
+        let keyspace = &mut self.keyspaces[sizes.keyspace as usize];
         keyspace.keys -= 1;
         keyspace.bytes -= bytes;
         self.keys.remove(slot);
@@ -314,16 +330,16 @@ impl Node {
 
     /// Replaces a key's value and moves the charges.
     fn replace_value(&mut self, slot: Slot, payload: u64, value: StringValue) {
-        let before = self.keys.cold[slot as usize];
+        let before = self.keys.entries[slot as usize].sizes;
         self.ledger.release(MemoryPart::Values, u64::from(before.value_total));
         self.ledger.charge(MemoryPart::Values, value.total);
-        let timed = self.keys.hot[slot as usize].has_ttl();
+        let timed = self.keys.entries[slot as usize].has_ttl();
         if timed {
             let bytes = self.key_bytes(before) + self.expires_entry_class;
             self.pending.remove(self.keys.expire_at[slot as usize], bytes);
         }
-        self.keys.cold[slot as usize].set_value(payload, value);
-        let after = self.keys.cold[slot as usize];
+        self.keys.entries[slot as usize].sizes.set_value(payload, value);
+        let after = self.keys.entries[slot as usize].sizes;
         let keyspace = &mut self.keyspaces[after.keyspace as usize];
         keyspace.bytes = keyspace.bytes - u64::from(before.value_total) + value.total;
         if timed {
@@ -335,18 +351,18 @@ impl Node {
     /// Gives a key a TTL that ends at `expire_at` (ms of the server's clock), or moves the one it has.
     fn set_ttl(&mut self, slot: Slot, expire_at: u64) {
         self.keys.ensure_ttl_columns();
-        let bytes = self.key_bytes(self.keys.cold[slot as usize]) + self.expires_entry_class;
-        if self.keys.hot[slot as usize].has_ttl() {
+        let bytes = self.key_bytes(self.keys.entries[slot as usize].sizes) + self.expires_entry_class;
+        if self.keys.entries[slot as usize].has_ttl() {
             self.rehash_step(notice::TableName::Expires, 1);
             self.pending.remove(self.keys.expire_at[slot as usize], bytes);
         } else {
             self.rehash_step(notice::TableName::Expires, 1);
             self.expand_if_needed(notice::TableName::Expires);
-            self.keys.hot[slot as usize].set_has_ttl(true);
-            let chain = &mut ExpiresChain { hot: &self.keys.hot, next: &mut self.keys.expires_next };
+            self.keys.entries[slot as usize].set_has_ttl(true);
+            let chain = &mut ExpiresChain { entries: &self.keys.entries, next: &mut self.keys.expires_next };
             self.expires.insert(slot, chain);
             self.ledger.charge(MemoryPart::ExpiresEntries, self.expires_entry_class);
-            let keyspace = &mut self.keyspaces[self.keys.cold[slot as usize].keyspace as usize];
+            let keyspace = &mut self.keyspaces[self.keys.entries[slot as usize].sizes.keyspace as usize];
             keyspace.expires += 1;
             keyspace.bytes += self.expires_entry_class;
         }
@@ -357,14 +373,14 @@ impl Node {
     /// Takes a key's TTL away; the key must have one.
     fn remove_ttl(&mut self, slot: Slot) {
         self.rehash_step(notice::TableName::Expires, 1);
-        let chain = &mut ExpiresChain { hot: &self.keys.hot, next: &mut self.keys.expires_next };
+        let chain = &mut ExpiresChain { entries: &self.keys.entries, next: &mut self.keys.expires_next };
         self.expires.remove(slot, chain);
-        self.keys.hot[slot as usize].set_has_ttl(false);
+        self.keys.entries[slot as usize].set_has_ttl(false);
         self.ledger.release(MemoryPart::ExpiresEntries, self.expires_entry_class);
-        let cold = self.keys.cold[slot as usize];
-        let bytes = self.key_bytes(cold) + self.expires_entry_class;
+        let sizes = self.keys.entries[slot as usize].sizes;
+        let bytes = self.key_bytes(sizes) + self.expires_entry_class;
         self.pending.remove(self.keys.expire_at[slot as usize], bytes);
-        let keyspace = &mut self.keyspaces[cold.keyspace as usize];
+        let keyspace = &mut self.keyspaces[sizes.keyspace as usize];
         keyspace.expires -= 1;
         keyspace.bytes -= self.expires_entry_class;
     }

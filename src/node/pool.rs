@@ -10,11 +10,12 @@ pub(crate) const POOL_SIZE: usize = 16;
 
 /// A candidate, named as the server names it: by its key.
 #[derive(Debug, Clone, Copy, Default)]
-struct Candidate {
+pub(super) struct Candidate {
     score: u64,
-    slot: Slot,
-    owner: u32,
-    hash: u32,
+    /// Where it was when it was offered.
+    pub(super) slot: Slot,
+    pub(super) owner: u32,
+    pub(super) hash: u32,
 }
 
 /// Candidates by rising score; the best victim last.
@@ -33,8 +34,8 @@ impl Pool {
         if full && self.candidates[0].score >= score {
             return;
         }
-        let hot = keys.hot[slot as usize];
-        let candidate = Candidate { score, slot, owner: hot.owner, hash: hot.hash };
+        let entry = keys.entries[slot as usize];
+        let candidate = Candidate { score, slot, owner: entry.owner, hash: entry.hash };
         let place = self.candidates[..self.length].iter().take_while(|c| c.score < score).count();
         if full {
             self.candidates.copy_within(1..place, 0);
@@ -46,18 +47,24 @@ impl Pool {
         }
     }
 
+    /// The best candidate, which may be a ghost.
+    #[inline]
+    pub(super) fn best(&self) -> Option<&Candidate> {
+        self.candidates[..self.length].last()
+    }
+
     /// Takes the best candidate that still exists; ghosts before it are dropped.  A key deleted and written again is
     /// no ghost.  `wanted`: whether the key is in the table the policy looks at.
     pub(crate) fn pop(&mut self, keys: &Keys, wanted: impl Fn(Slot) -> bool) -> Option<Slot> {
         while self.length > 0 {
             self.length -= 1;
             let candidate = self.candidates[self.length];
-            let slot = if candidate.owner == NO_ID {
-                let hot = keys.hot[candidate.slot as usize];
-                let same = hot.present() && hot.owner == NO_ID && hot.hash == candidate.hash;
-                if same { candidate.slot } else { NIL }
-            } else {
-                keys.index[candidate.owner as usize]
+            let entry = &keys.entries[candidate.slot as usize];
+            let stayed = entry.present() && entry.owner == candidate.owner && entry.hash == candidate.hash;
+            let slot = match candidate.owner {
+                _ if stayed => candidate.slot,
+                NO_ID => NIL,
+                owner => keys.index[owner as usize],
             };
             if slot != NIL && wanted(slot) {
                 return Some(slot);
@@ -71,13 +78,13 @@ impl Pool {
 mod tests {
     use super::*;
     use crate::layout::string::{Encoding, StringValue};
-    use crate::node::keys::Cold;
+    use crate::node::keys::Sizes;
 
     fn keys(n: u32) -> Keys {
         let mut keys = Keys::new(n as usize);
         let value = StringValue { encoding: Encoding::Int, bytes_class: 0, total: 16 };
         for id in 0..n {
-            keys.insert(id, id, 0, Cold::new(0, 16, 0, value));
+            keys.insert(id, id, 0, Sizes::new(0, 16, 0, value));
         }
         keys
     }
@@ -112,10 +119,10 @@ mod tests {
         for (score, slot) in [(1, 1), (2, 2), (3, 3)] {
             pool.offer(score, slot, &keys);
         }
-        let cold = keys.cold[3];
+        let sizes = keys.entries[3].sizes;
         keys.remove(3);
         keys.remove(2);
-        let rewritten = keys.insert(2, 2, 0, cold);
+        let rewritten = keys.insert(2, 2, 0, sizes);
         assert_eq!(pool.pop(&keys, |_| true), Some(rewritten), "key 2 was written again");
         assert_eq!(pool.pop(&keys, |_| true), Some(1), "key 1 is a ghost");
         assert_eq!(pool.pop(&keys, |_| true), None);

@@ -75,7 +75,8 @@ impl Node {
         }
     }
 
-    fn dict(&self, table: TableName) -> &dict::Dict {
+    #[inline]
+    pub(super) fn dict(&self, table: TableName) -> &dict::Dict {
         match table {
             TableName::Main => &self.main,
             TableName::Expires => &self.expires,
@@ -87,9 +88,9 @@ impl Node {
     pub(super) fn rehash_step(&mut self, table: TableName, steps: u32) {
         if self.dict(table).rehashing() {
             self.rehash(table, |node| match table {
-                TableName::Main => node.main.rehash(u64::from(steps), &mut MainChain(&mut node.keys.hot)),
+                TableName::Main => node.main.rehash(u64::from(steps), &mut MainChain(&mut node.keys.entries)),
                 TableName::Expires => {
-                    let chain = &mut ExpiresChain { hot: &node.keys.hot, next: &mut node.keys.expires_next };
+                    let chain = &mut ExpiresChain { entries: &node.keys.entries, next: &mut node.keys.expires_next };
                     node.expires.rehash(u64::from(steps), chain)
                 }
             });
@@ -112,10 +113,10 @@ impl Node {
         }
         let buckets = self.costs.rehash_buckets_per_ms;
         if self.main.rehashing() {
-            self.rehash(TableName::Main, |node| node.main.rehash_buckets(buckets, &mut MainChain(&mut node.keys.hot)));
+            self.rehash(TableName::Main, |node| node.main.rehash_buckets(buckets, &mut MainChain(&mut node.keys.entries)));
         } else if self.expires.rehashing() {
             self.rehash(TableName::Expires, |node| {
-                let chain = &mut ExpiresChain { hot: &node.keys.hot, next: &mut node.keys.expires_next };
+                let chain = &mut ExpiresChain { entries: &node.keys.entries, next: &mut node.keys.expires_next };
                 node.expires.rehash_buckets(buckets, chain)
             });
         }

@@ -157,15 +157,13 @@ impl<'a> Engine<'a> {
             let factor = multiplier(&self.surges, stream.traffic.keyspace);
             total += stream.arrive(from, to, factor, self.scenario.start_of_day, &mut self.arrivals);
         }
-        let span = to.since(from).0;
+        let mut instants = Instants::new(from, to, total);
         let (mut served, mut commands) = (0, 0);
         while served < total {
             let index = self.next_stream(total - served);
             let batch = u64::from(self.streams[index].pipeline).min(self.streams[index].remaining);
             self.streams[index].remaining -= batch;
-            // Even spacing: request k of n at (k + 1/2) / n of the slice.
-            let at = |k: u64| SimTime(from.0 + (2 * k + 1) * span / (2 * total));
-            commands += self.serve_pipeline(index, served, batch, &at);
+            commands += self.serve_pipeline(index, batch, &mut instants);
             served += batch;
         }
         commands
@@ -189,17 +187,17 @@ impl<'a> Engine<'a> {
 
     /// Serves one pipeline of a stream and the writes that follow its misses.
     #[inline]
-    fn serve_pipeline(&mut self, index: usize, first: u64, batch: u64, at: &impl Fn(u64) -> SimTime) -> u64 {
+    fn serve_pipeline(&mut self, index: usize, batch: u64, instants: &mut Instants) -> u64 {
         let stream = &mut self.streams[index];
         let family = &mut self.families[stream.traffic.keyspace];
         let node = &mut self.node;
         let group = stream.traffic.clients;
         let mut commands = batch;
         let mut now = SimTime::ZERO;
-        for k in first..first + batch {
-            now = at(k);
+        for _ in 0..batch {
+            now = instants.next();
             node.set_time(now.0.cast_signed());
-            let (named, new) = stream.key(family);
+            let (named, new) = stream.key(family, node);
             if new && family.is_ring() {
                 node.disown(named.key.id);
             }
@@ -274,6 +272,43 @@ impl<'a> Engine<'a> {
                 self.jobs.extend(Job::start(action, &self.node, &self.families, &mut self.events));
             }
         }
+    }
+}
+
+/// Instants spread evenly over a slice: request k of n at (k + 1/2) / n of it, rounded down, without a division each.
+#[derive(Debug)]
+struct Instants {
+    at: u64,
+    /// What rounding cut off, in parts of `parts`.
+    rest: u64,
+    step: u64,
+    step_rest: u64,
+    parts: u64,
+}
+
+impl Instants {
+    fn new(from: SimTime, to: SimTime, count: u64) -> Instants {
+        let (span, parts) = (to.since(from).0, (2 * count).max(1));
+        // Half a step before the first.
+        Instants {
+            at: from.0 + span / parts,
+            rest: span % parts,
+            step: 2 * span / parts,
+            step_rest: 2 * span % parts,
+            parts,
+        }
+    }
+
+    #[inline]
+    fn next(&mut self) -> SimTime {
+        let at = SimTime(self.at);
+        self.at += self.step;
+        self.rest += self.step_rest;
+        if self.rest >= self.parts {
+            self.rest -= self.parts;
+            self.at += 1;
+        }
+        at
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::family::{Family, Named};
 use crate::command::Command;
+use crate::node::Node;
 use crate::rng::{Stream as RandomStream, Xoshiro256PlusPlus, stream_rng};
 use crate::scenario::Traffic;
 use crate::units::{Micros, SimTime};
@@ -84,12 +85,26 @@ impl Stream {
         self.commands[at.unwrap_or(self.commands.len() - 1)].command
     }
 
+    /// Draws the next keys and asks for what the server knows of them.
+    fn draw_keys(&mut self, family: &Family, node: &Node) {
+        self.sampler.fill(&mut self.rng, &mut self.picks);
+        self.next_pick = 0;
+        let named = |&pick: &u32| match self.addressing {
+            _ if pick == NEW_KEY => None,
+            Addressing::Rank => Some(family.ranked(pick)),
+            Addressing::Order => Some(family.ranked(family.order.apply(pick))),
+            // Which key has which age depends on the keys made until then.
+            Addressing::Age => None,
+        };
+        self.picks.iter().filter_map(named).for_each(|named| node.prefetch_index(named.key));
+        self.picks.iter().filter_map(named).for_each(|named| node.prefetch_key(named.key));
+    }
+
     /// The key of the next request; `true`: it never was before.
     #[inline]
-    pub(super) fn key(&mut self, family: &mut Family) -> (Named, bool) {
+    pub(super) fn key(&mut self, family: &mut Family, node: &Node) -> (Named, bool) {
         if self.next_pick == BATCH {
-            self.sampler.fill(&mut self.rng, &mut self.picks);
-            self.next_pick = 0;
+            self.draw_keys(family, node);
         }
         let pick = self.picks[self.next_pick];
         self.next_pick += 1;
