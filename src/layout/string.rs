@@ -78,8 +78,17 @@ pub fn grown(value: StringValue, old_len: u64, len: u64, profile: &Profile, clas
 }
 
 /// Decimal digits of an integer, sign included: its length as a string.
+#[inline]
 #[must_use]
 pub fn digits(value: i64) -> u64 {
+    match value {
+        // Most are lengths of small values.
+        0..=9 => return 1,
+        10..=99 => return 2,
+        100..=999 => return 3,
+        1000..=9999 => return 4,
+        _ => {}
+    }
     u64::from(value.unsigned_abs().checked_ilog10().unwrap_or(0)) + 1 + u64::from(value < 0)
 }
 

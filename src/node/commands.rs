@@ -73,7 +73,7 @@ impl Reply {
 impl Node {
     /// Runs one command, as the server does: evicts first, refuses what would need memory when nothing can be evicted,
     /// then executes, then takes note of the peak.
-    #[inline]
+    #[inline(always)]
     pub fn execute(&mut self, command: Command, key: KeyRef, write: &Write) -> Reply {
         let evicted = self.evict_before_command();
         let spec = command.spec();
@@ -149,7 +149,7 @@ impl Node {
     }
 
     /// Looks a key up: rehash steps, lazy expiry, and the clock when `touch`.
-    #[inline]
+    #[inline(always)]
     fn lookup(&mut self, key: KeyRef, touch: bool) -> Option<Slot> {
         if self.main.rehashing() {
             self.rehash_step(TableName::Main, self.profile.rehash_steps_lookup);

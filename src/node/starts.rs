@@ -37,7 +37,7 @@ impl Node {
     #[inline]
     pub(super) fn prefetch_evictions(&self, table: TableName) {
         let dict = self.dict(table);
-        let samples = self.config.maxmemory_samples as usize;
+        let samples = self.config.maxmemory_samples as usize + BUCKETS_MORE;
         let [soon, later, last] = self.eviction.starts.next;
         for bucket in 0..samples.div_ceil(BUCKETS_PER_LINE) {
             if let Some(head) = dict.run(last.wrapping_add((bucket * BUCKETS_PER_LINE) as u64), 1).first() {
@@ -64,6 +64,9 @@ impl Node {
         }
     }
 }
+
+/// Buckets asked for beyond one for each key wanted, since some are empty.
+const BUCKETS_MORE: usize = 3;
 
 /// Buckets on one cache line of 64 bytes.
 const BUCKETS_PER_LINE: usize = 16;

@@ -158,23 +158,22 @@ impl<'a> Engine<'a> {
             total += stream.arrive(from, to, factor, self.scenario.start_of_day, &mut self.arrivals);
         }
         let mut instants = Instants::new(from, to, total);
+        if let [_] = self.streams.as_slice() {
+            return self.serve_stream(0, total, &mut instants);
+        }
         let (mut served, mut commands) = (0, 0);
         while served < total {
             let index = self.next_stream(total - served);
             let batch = u64::from(self.streams[index].pipeline).min(self.streams[index].remaining);
             self.streams[index].remaining -= batch;
-            commands += self.serve_pipeline(index, batch, &mut instants);
+            commands += self.serve_stream(index, batch, &mut instants);
             served += batch;
         }
         commands
     }
 
     /// The stream whose pipeline is served next: each in proportion to what it still has.
-    #[inline]
     fn next_stream(&mut self, remaining: u64) -> usize {
-        if self.streams.len() == 1 {
-            return 0;
-        }
         let mut drawn = self.arrivals.random_range(0..remaining);
         for (index, stream) in self.streams.iter().enumerate() {
             match drawn.checked_sub(stream.remaining) {
@@ -185,44 +184,45 @@ impl<'a> Engine<'a> {
         unreachable!("the streams' remaining requests add up to the slice's")
     }
 
-    /// Serves one pipeline of a stream and the writes that follow its misses.
-    #[inline]
-    fn serve_pipeline(&mut self, index: usize, batch: u64, instants: &mut Instants) -> u64 {
+    /// Serves `count` requests of a stream in its pipelines, each followed by the writes for its misses.
+    fn serve_stream(&mut self, index: usize, count: u64, instants: &mut Instants) -> u64 {
         let stream = &mut self.streams[index];
         let family = &mut self.families[stream.traffic.keyspace];
-        let node = &mut self.node;
+        let (node, writes) = (&mut self.node, &mut self.writes);
         let group = stream.traffic.clients;
-        let mut commands = batch;
-        let mut now = SimTime::ZERO;
-        for _ in 0..batch {
-            now = instants.next();
-            node.set_time(now.0.cast_signed());
-            let (named, new) = stream.key(family, node);
-            if new && family.is_ring() {
-                node.disown(named.key.id);
-            }
-            let command = stream.command();
-            let write = write_of(stream, family, command, named, now, &mut self.writes);
-            let reply = node.execute(command, named.key, &write);
-            node.note_reply(group, reply.bytes());
-            if reply == Reply::Miss
-                && stream.traffic.on_miss.is_some()
-                && !stream.missed.iter().any(|m| m.number == named.number)
-            {
-                stream.missed.push(named);
-            }
-        }
-        if let Some(command) = stream.traffic.on_miss {
-            for i in 0..stream.missed.len() {
-                let named = stream.missed[i];
-                let write = write_of(stream, family, command, named, now, &mut self.writes);
-                let reply = node.execute(command, named.key, &write);
+        let on_miss = stream.traffic.on_miss;
+        let pipeline = u64::from(stream.pipeline);
+        let mut commands = count;
+        let mut left = count;
+        while left > 0 {
+            let batch = pipeline.min(left);
+            left -= batch;
+            let mut now = SimTime::ZERO;
+            for _ in 0..batch {
+                now = instants.next();
+                node.set_time(now.0.cast_signed());
+                let (named, new) = stream.key(family, node);
+                if new && family.is_ring() {
+                    node.disown(named.key.id);
+                }
+                let command = stream.command();
+                let reply = request(node, stream, family, command, named, now, writes);
                 node.note_reply(group, reply.bytes());
+                if reply == Reply::Miss && on_miss.is_some() {
+                    stream.note_miss(named);
+                }
             }
-            commands += stream.missed.len() as u64;
-            stream.missed.clear();
+            if let Some(command) = on_miss {
+                for i in 0..stream.missed.len() {
+                    let named = stream.missed[i];
+                    let reply = request(node, stream, family, command, named, now, writes);
+                    node.note_reply(group, reply.bytes());
+                }
+                commands += stream.missed.len() as u64;
+                stream.missed.clear();
+            }
+            node.before_sleep();
         }
-        node.before_sleep();
         commands
     }
 
@@ -317,8 +317,25 @@ fn multiplier(surges: &[Surge], keyspace: usize) -> f64 {
     surges.iter().filter(|s| s.keyspace.is_none_or(|k| k == keyspace)).map(|s| s.multiply).product()
 }
 
-/// What a command of a stream writes to a key.
+/// Sends one command of a stream for a key.
 #[inline]
+fn request(
+    node: &mut Node,
+    stream: &Stream,
+    family: &Family,
+    command: Command,
+    named: Named,
+    now: SimTime,
+    rng: &mut Xoshiro256PlusPlus,
+) -> Reply {
+    match command {
+        // What most requests are writes nothing.
+        Command::Get => node.execute(Command::Get, named.key, &NO_WRITE),
+        _ => node.execute(command, named.key, &write_of(stream, family, command, named, now, rng)),
+    }
+}
+
+/// What a command of a stream writes to a key.
 fn write_of(
     stream: &Stream,
     family: &Family,

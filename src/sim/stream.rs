@@ -74,6 +74,13 @@ impl Stream {
         self.remaining
     }
 
+    /// Notes a read that missed; its write follows once, however often the pipeline asked for the key.
+    pub(super) fn note_miss(&mut self, named: Named) {
+        if !self.missed.iter().any(|missed| missed.number == named.number) {
+            self.missed.push(named);
+        }
+    }
+
     /// The command of the next request.
     #[inline]
     pub(super) fn command(&mut self) -> Command {
