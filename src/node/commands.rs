@@ -9,7 +9,7 @@ use super::{Node, string};
 use crate::command::Command;
 
 /// A key as a request names it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct KeyRef {
     /// Dense id over all keyspaces, or [`super::ANONYMOUS`] for a key that is never asked for again.
     pub id: u32,

@@ -50,7 +50,7 @@ struct TtlLost {
 }
 
 /// A key and the number that its own draws depend on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Named {
     pub(super) key: KeyRef,
     pub(super) number: u64,

@@ -22,6 +22,8 @@ pub(super) struct Stream {
     counter: Counter,
     pub(super) rng: Xoshiro256PlusPlus,
     picks: [u32; BATCH],
+    /// The keys of the picks, where they are known beforehand.
+    names: [Named; BATCH],
     next_pick: usize,
     commands: Vec<Weighted>,
     /// Requests still to serve in the present slice.
@@ -47,6 +49,7 @@ impl Stream {
             counter: Counter::new(traffic.arrivals),
             rng: stream_rng(seed, RandomStream::Traffic(index as u32)),
             picks: [0; BATCH],
+            names: [Named::default(); BATCH],
             next_pick: BATCH,
             commands: weighted(&traffic.commands),
             traffic: traffic.clone(),
@@ -96,15 +99,17 @@ impl Stream {
     fn draw_keys(&mut self, family: &Family, node: &Node) {
         self.sampler.fill(&mut self.rng, &mut self.picks);
         self.next_pick = 0;
-        let named = |&pick: &u32| match self.addressing {
-            _ if pick == NEW_KEY => None,
-            Addressing::Rank => Some(family.ranked(pick)),
-            Addressing::Order => Some(family.ranked(family.order.apply(pick))),
-            // Which key has which age depends on the keys made until then.
-            Addressing::Age => None,
-        };
-        self.picks.iter().filter_map(named).for_each(|named| node.prefetch_index(named.key));
-        self.picks.iter().filter_map(named).for_each(|named| node.prefetch_key(named.key));
+        let first = family.ranked(0);
+        for (named, &pick) in self.names.iter_mut().zip(&self.picks) {
+            *named = match self.addressing {
+                Addressing::Rank if pick != NEW_KEY => family.ranked(pick),
+                Addressing::Order => family.ranked(family.order.apply(pick)),
+                // Which key is new, or has which age, depends on the keys made until then.
+                Addressing::Rank | Addressing::Age => first,
+            };
+            node.prefetch_index(named.key);
+        }
+        self.names.iter().for_each(|named| node.prefetch_key(named.key));
     }
 
     /// The key of the next request; `true`: it never was before.
@@ -118,12 +123,10 @@ impl Stream {
         if pick == NEW_KEY {
             return (family.new_key(), true);
         }
-        let named = match self.addressing {
-            Addressing::Rank => family.ranked(pick),
-            Addressing::Order => family.ranked(family.order.apply(pick)),
-            Addressing::Age => family.latest(pick),
-        };
-        (named, false)
+        match self.addressing {
+            Addressing::Rank | Addressing::Order => (self.names[self.next_pick - 1], false),
+            Addressing::Age => (family.latest(pick), false),
+        }
     }
 }
 
