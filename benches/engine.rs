@@ -30,7 +30,9 @@ const CASES: &[Case] = &[
 fn text(case: &Case, keys: u64, seconds: u64) -> String {
     let share = case.capacity.min(0.5);
     let maxmemory = 2_000_000 + (keys as f64 * case.capacity * BYTES_PER_KEY as f64 * 1.25) as u64;
-    let maxmemory = if case.policy == "noeviction" { maxmemory } else {
+    let maxmemory = if case.policy == "noeviction" {
+        maxmemory
+    } else {
         2_000_000 + (keys as f64 * case.capacity * BYTES_PER_KEY as f64) as u64
     };
     format!(

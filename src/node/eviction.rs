@@ -211,7 +211,7 @@ impl Node {
     }
 
     /// What a lookup does to the clock field, unless a child lives.
-    #[inline]
+    #[inline(always)]
     pub(super) fn touch(&mut self, slot: Slot) {
         if self.child_active {
             return;
@@ -224,6 +224,7 @@ impl Node {
         self.keys.entries[slot as usize].set_clock(clock);
     }
 
+    #[inline(never)]
     fn lfu_touched(&mut self, clock: u32) -> u32 {
         let counter = lfu_decayed(clock, self.lfu_minutes, self.config.lfu_decay_time);
         let base = u64::from(counter.saturating_sub(LFU_INITIAL));

@@ -38,7 +38,7 @@ use dict::Dict;
 use eviction::EvictionState;
 use expiry::ExpireCycle;
 pub use info::{KeyspaceState, NodeInfo, PeakRecord};
-use keys::{Sizes, ExpiresChain, Keys, MainChain, NIL, NO_ID, Slot};
+use keys::{ExpiresChain, Keys, MainChain, NIL, NO_ID, Sizes, Slot};
 use ledger::{Ledger, MemoryPart};
 use notice::EventKind;
 use pending::PendingExpiry;

@@ -113,7 +113,9 @@ impl Node {
         }
         let buckets = self.costs.rehash_buckets_per_ms;
         if self.main.rehashing() {
-            self.rehash(TableName::Main, |node| node.main.rehash_buckets(buckets, &mut MainChain(&mut node.keys.entries)));
+            self.rehash(TableName::Main, |node| {
+                node.main.rehash_buckets(buckets, &mut MainChain(&mut node.keys.entries))
+            });
         } else if self.expires.rehashing() {
             self.rehash(TableName::Expires, |node| {
                 let chain = &mut ExpiresChain { entries: &node.keys.entries, next: &mut node.keys.expires_next };
