@@ -169,7 +169,7 @@ impl Node {
         match table {
             TableName::Main => self.main.random_entry(&MainChain(&mut self.keys.entries), &mut self.rng),
             TableName::Expires => {
-                let chain = ExpiresChain { entries: &self.keys.entries, next: &mut self.keys.expires_next };
+                let chain = ExpiresChain::of(&mut self.keys);
                 self.expires.random_entry(&chain, &mut self.rng)
             }
         }
@@ -186,7 +186,7 @@ impl Node {
                 self.main.sample(samples as usize, start, &chain, &mut self.rng, &mut sample)
             }
             TableName::Expires => {
-                let chain = ExpiresChain { entries: &self.keys.entries, next: &mut self.keys.expires_next };
+                let chain = ExpiresChain::of(&mut self.keys);
                 self.expires.sample(samples as usize, start, &chain, &mut self.rng, &mut sample)
             }
         };
@@ -197,7 +197,7 @@ impl Node {
                 EvictionRanking::Lfu => {
                     u64::from(LFU_MAX - lfu_decayed(clock, self.lfu_minutes, self.config.lfu_decay_time))
                 }
-                EvictionRanking::Ttl => u64::MAX - self.keys.expire_at[slot as usize],
+                EvictionRanking::Ttl => u64::MAX - self.keys.timed[slot as usize].expire_at(),
                 EvictionRanking::Random => 0,
             };
             self.eviction.pool.offer(score, slot, &self.keys);

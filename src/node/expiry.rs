@@ -5,6 +5,7 @@
 use super::Node;
 use super::keys::{NIL, Slot};
 use super::notice::EventKind;
+use crate::prefetch::prefetch;
 
 /// Keys looked at in one loop, at effort 1 and for each step of effort.  Source: `ACTIVE_EXPIRE_CYCLE_KEYS_PER_LOOP`.
 const KEYS_PER_LOOP: u64 = 20;
@@ -16,6 +17,8 @@ const SLOW_TIME_PERCENT: u64 = 25;
 const ACCEPTABLE_STALE_PERCENT: u64 = 10;
 /// Buckets looked at for each key wanted.  Source: `activeExpireCycle`, `max_buckets`.
 const BUCKETS_PER_KEY: u64 = 20;
+/// Buckets of the sweep that are read ahead; a loop looks at some twenty.
+const BUCKETS_AHEAD: usize = 16;
 /// Loops between two looks at the time.  Source: `activeExpireCycle`, `(iteration & 0xf)`.
 const LOOPS_PER_TIME_CHECK: u64 = 16;
 /// Tables emptier than this are left alone until they shrink (%).
@@ -79,7 +82,7 @@ impl Node {
     #[inline]
     pub(super) fn expire_if_needed(&mut self, slot: Slot) -> bool {
         let entry = self.keys.entries[slot as usize];
-        if !entry.has_ttl() || self.now_ms <= self.keys.expire_at[slot as usize] {
+        if !entry.has_ttl() || self.now_ms <= self.keys.timed[slot as usize].expire_at() {
             return false;
         }
         self.delete_expired(slot);
@@ -178,33 +181,58 @@ impl Node {
         let max_buckets = BUCKETS_PER_KEY * wanted;
         let mut checked = 0;
         while swept.sampled < wanted && checked < max_buckets {
-            if self.profile.expire_scan_reverse_binary {
+            if self.expires.rehashing() {
+                checked += self.sweep_rehashing(&mut swept);
+                continue;
+            }
+            // With one array a deletion moves no other chain: the next buckets can be read, and their keys asked for,
+            // before the first of them is looked at.
+            let mut ahead = [(NIL, 0); BUCKETS_AHEAD];
+            let mut cursor = self.expire_cycle.cursor;
+            for place in &mut ahead {
+                let head;
+                (head, cursor) = self.sweep_place(cursor);
+                *place = (head, cursor);
+                prefetch(&self.keys.timed, head as usize);
+            }
+            for (head, next) in ahead {
+                if swept.sampled >= wanted || checked >= max_buckets {
+                    break;
+                }
                 checked += 1;
-                let mut heads = [NIL; 64];
-                let mut visited = 0;
-                let mut rest = Vec::new();
-                self.expire_cycle.cursor = self.expires.scan(self.expire_cycle.cursor, |head| {
-                    if visited < heads.len() {
-                        heads[visited] = head;
-                        visited += 1;
-                    } else {
-                        rest.push(head);
-                    }
-                });
-                for &head in heads[..visited].iter().chain(&rest) {
-                    self.sweep_chain(head, &mut swept);
-                }
-            } else {
-                let (heads, arrays) = self.expires.sweep(self.expire_cycle.cursor);
-                checked += arrays;
-                self.expire_cycle.cursor = self.expire_cycle.cursor.wrapping_add(1);
-                // A deletion rehashes and can move the second chain, which is then met again later in the sweep.
-                for head in heads {
-                    self.sweep_chain(head, &mut swept);
-                }
+                self.expire_cycle.cursor = next;
+                self.sweep_chain(head, &mut swept);
             }
         }
         swept
+    }
+
+    /// First key of the bucket at a cursor, and the next cursor; the table must not be rehashing.
+    #[inline]
+    fn sweep_place(&self, cursor: u64) -> (Slot, u64) {
+        if self.profile.expire_scan_reverse_binary {
+            let mut head = NIL;
+            let next = self.expires.scan(cursor, |found| head = found);
+            (head, next)
+        } else {
+            (self.expires.sweep(cursor).0[0], cursor.wrapping_add(1))
+        }
+    }
+
+    /// One place of the sweep while two arrays are alive; returns how many buckets were looked at.
+    fn sweep_rehashing(&mut self, swept: &mut Swept) -> u64 {
+        if self.profile.expire_scan_reverse_binary {
+            let mut heads = Vec::new();
+            self.expire_cycle.cursor = self.expires.scan(self.expire_cycle.cursor, |head| heads.push(head));
+            heads.into_iter().for_each(|head| self.sweep_chain(head, swept));
+            1
+        } else {
+            let (heads, arrays) = self.expires.sweep(self.expire_cycle.cursor);
+            self.expire_cycle.cursor = self.expire_cycle.cursor.wrapping_add(1);
+            // A deletion rehashes and can move the second chain, which is then met again later in the sweep.
+            heads.into_iter().for_each(|head| self.sweep_chain(head, swept));
+            arrays
+        }
     }
 
     fn sweep_chain(&mut self, head: Slot, swept: &mut Swept) {
@@ -213,16 +241,13 @@ impl Node {
         let mut found = 0;
         let mut at = head;
         while at != NIL {
-            let entry = self.keys.entries[at as usize];
-            if !entry.present() || !entry.has_ttl() {
-                break;
-            }
+            let timed = self.keys.timed[at as usize];
             swept.sampled += 1;
-            if self.now_ms > self.keys.expire_at[at as usize] && found < expired.len() {
+            if self.now_ms > timed.expire_at() && found < expired.len() {
                 expired[found] = at;
                 found += 1;
             }
-            at = self.keys.expires_next[at as usize];
+            at = timed.next;
         }
         swept.expired += found as u64;
         for &slot in &expired[..found] {
@@ -255,7 +280,7 @@ impl Node {
         if self.expires.len() > 0 {
             for slot in self.keys.present() {
                 let timed = self.keys.entries[slot as usize].has_ttl();
-                if timed && self.now_ms > self.keys.expire_at[slot as usize] {
+                if timed && self.now_ms > self.keys.timed[slot as usize].expire_at() {
                     let sizes = self.keys.entries[slot as usize].sizes;
                     bytes[sizes.keyspace as usize] += self.key_bytes(sizes) + self.expires_entry_class;
                 }

@@ -2,7 +2,7 @@
 //!
 //! A key of the scenario has a dense id; [`Keys::index`] says in which slot its entry stands, if it is present.  Slots
 //! are handed out again after a delete.  All that a hit or a delete touches lies in one 32-byte [`Entry`], half a cache
-//! line; the columns for TTLs exist only once a key has one.  Memory: 4 bytes for each id, 32 for each slot, 12 more
+//! line; the column for TTLs exists only once a key has one.  Memory: 4 bytes for each id, 32 for each slot, 12 more
 //! with TTLs.
 //!
 //! Keys that are never asked for again (traffic that makes new keys) have no id: they are reached only through the
@@ -79,6 +79,29 @@ impl Entry {
     }
 }
 
+/// A key's place in the expires table, in 12 bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Timed {
+    /// Next entry of the chain in the expires table.
+    pub(crate) next: Slot,
+    /// Low and high half of the time of expiry: three words need no padding.
+    halves: [u32; 2],
+}
+
+impl Timed {
+    /// When the key expires (ms of the server's clock).
+    #[inline]
+    pub(crate) fn expire_at(self) -> u64 {
+        u64::from(self.halves[0]) | (u64::from(self.halves[1]) << 32)
+    }
+
+    /// Writes when the key expires (ms of the server's clock).
+    #[inline]
+    pub(crate) fn set_expire_at(&mut self, at: u64) {
+        self.halves = [at as u32, (at >> 32) as u32];
+    }
+}
+
 /// Sizes of one key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
@@ -133,10 +156,8 @@ pub(crate) struct Keys {
     pub(crate) index: Vec<Slot>,
     /// Entries; slot 0 is never used.
     pub(crate) entries: Vec<Entry>,
-    /// When the key expires (ms of the server's clock); empty until a key has a TTL.
-    pub(crate) expire_at: Vec<u64>,
-    /// Next entry of the chain in the expires table; empty until a key has a TTL.
-    pub(crate) expires_next: Vec<Slot>,
+    /// What is known of keys with a TTL; empty until a key has one.
+    pub(crate) timed: Vec<Timed>,
     free: Slot,
 }
 
@@ -151,9 +172,8 @@ impl Keys {
         let entry = Entry { next: NIL, meta: PRESENT | clock, hash, owner, sizes };
         let slot = if self.free == NIL {
             self.entries.push(entry);
-            if !self.expire_at.is_empty() {
-                self.expire_at.push(0);
-                self.expires_next.push(NIL);
+            if !self.timed.is_empty() {
+                self.timed.push(Timed::default());
             }
             (self.entries.len() - 1) as Slot
         } else {
@@ -180,7 +200,7 @@ impl Keys {
     pub(crate) fn prefetch_entry(&self, id: u32) -> bool {
         let slot = self.index.get(id as usize).copied().unwrap_or(NIL);
         prefetch(&self.entries, slot as usize);
-        prefetch(&self.expire_at, slot as usize);
+        prefetch(&self.timed, slot as usize);
         slot != NIL
     }
 
@@ -205,10 +225,9 @@ impl Keys {
     }
 
     /// Gives the columns for TTLs their room, before the first key gets one.
-    pub(crate) fn ensure_ttl_columns(&mut self) {
-        if self.expire_at.is_empty() {
-            self.expire_at = vec![0; self.entries.len()];
-            self.expires_next = vec![NIL; self.entries.len()];
+    pub(crate) fn ensure_timed(&mut self) {
+        if self.timed.is_empty() {
+            self.timed = vec![Timed::default(); self.entries.len()];
         }
     }
 
@@ -266,18 +285,26 @@ impl Chain for MainChain<'_> {
 
 /// Chains of the expires table.
 pub(crate) struct ExpiresChain<'a> {
-    pub(crate) entries: &'a [Entry],
-    pub(crate) next: &'a mut [Slot],
+    entries: &'a [Entry],
+    timed: &'a mut [Timed],
+}
+
+impl ExpiresChain<'_> {
+    /// The chains through these keys.
+    #[inline]
+    pub(crate) fn of(keys: &mut Keys) -> ExpiresChain<'_> {
+        ExpiresChain { entries: &keys.entries, timed: &mut keys.timed }
+    }
 }
 
 impl Chain for ExpiresChain<'_> {
     #[inline]
     fn next(&self, slot: Slot) -> Slot {
-        self.next[slot as usize]
+        self.timed[slot as usize].next
     }
     #[inline]
     fn set_next(&mut self, slot: Slot, next: Slot) {
-        self.next[slot as usize] = next;
+        self.timed[slot as usize].next = next;
     }
     #[inline]
     fn hash(&self, slot: Slot) -> u32 {

@@ -336,7 +336,7 @@ impl Node {
         let timed = self.keys.entries[slot as usize].has_ttl();
         if timed {
             let bytes = self.key_bytes(before) + self.expires_entry_class;
-            self.pending.remove(self.keys.expire_at[slot as usize], bytes);
+            self.pending.remove(self.keys.timed[slot as usize].expire_at(), bytes);
         }
         self.keys.entries[slot as usize].sizes.set_value(payload, value);
         let after = self.keys.entries[slot as usize].sizes;
@@ -344,42 +344,42 @@ impl Node {
         keyspace.bytes = keyspace.bytes - u64::from(before.value_total) + value.total;
         if timed {
             let bytes = self.key_bytes(after) + self.expires_entry_class;
-            self.pending.add(self.keys.expire_at[slot as usize], bytes);
+            self.pending.add(self.keys.timed[slot as usize].expire_at(), bytes);
         }
     }
 
     /// Gives a key a TTL that ends at `expire_at` (ms of the server's clock), or moves the one it has.
     fn set_ttl(&mut self, slot: Slot, expire_at: u64) {
-        self.keys.ensure_ttl_columns();
+        self.keys.ensure_timed();
         let bytes = self.key_bytes(self.keys.entries[slot as usize].sizes) + self.expires_entry_class;
         if self.keys.entries[slot as usize].has_ttl() {
             self.rehash_step(notice::TableName::Expires, 1);
-            self.pending.remove(self.keys.expire_at[slot as usize], bytes);
+            self.pending.remove(self.keys.timed[slot as usize].expire_at(), bytes);
         } else {
             self.rehash_step(notice::TableName::Expires, 1);
             self.expand_if_needed(notice::TableName::Expires);
             self.keys.entries[slot as usize].set_has_ttl(true);
-            let chain = &mut ExpiresChain { entries: &self.keys.entries, next: &mut self.keys.expires_next };
+            let chain = &mut ExpiresChain::of(&mut self.keys);
             self.expires.insert(slot, chain);
             self.ledger.charge(MemoryPart::ExpiresEntries, self.expires_entry_class);
             let keyspace = &mut self.keyspaces[self.keys.entries[slot as usize].sizes.keyspace as usize];
             keyspace.expires += 1;
             keyspace.bytes += self.expires_entry_class;
         }
-        self.keys.expire_at[slot as usize] = expire_at;
+        self.keys.timed[slot as usize].set_expire_at(expire_at);
         self.pending.add(expire_at, bytes);
     }
 
     /// Takes a key's TTL away; the key must have one.
     fn remove_ttl(&mut self, slot: Slot) {
         self.rehash_step(notice::TableName::Expires, 1);
-        let chain = &mut ExpiresChain { entries: &self.keys.entries, next: &mut self.keys.expires_next };
+        let chain = &mut ExpiresChain::of(&mut self.keys);
         self.expires.remove(slot, chain);
         self.keys.entries[slot as usize].set_has_ttl(false);
         self.ledger.release(MemoryPart::ExpiresEntries, self.expires_entry_class);
         let sizes = self.keys.entries[slot as usize].sizes;
         let bytes = self.key_bytes(sizes) + self.expires_entry_class;
-        self.pending.remove(self.keys.expire_at[slot as usize], bytes);
+        self.pending.remove(self.keys.timed[slot as usize].expire_at(), bytes);
         let keyspace = &mut self.keyspaces[sizes.keyspace as usize];
         keyspace.expires -= 1;
         keyspace.bytes -= self.expires_entry_class;

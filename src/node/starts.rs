@@ -47,13 +47,13 @@ impl Node {
         for &head in dict.run(later, samples) {
             prefetch(&self.keys.entries, head as usize);
             if table == TableName::Expires {
-                prefetch(&self.keys.expires_next, head as usize);
+                prefetch(&self.keys.timed, head as usize);
             }
         }
         for &head in dict.run(soon, samples) {
             let next = match table {
                 TableName::Main => self.keys.entries[head as usize].next,
-                TableName::Expires => self.keys.expires_next.get(head as usize).copied().unwrap_or_default(),
+                TableName::Expires => self.keys.timed.get(head as usize).map_or(0, |timed| timed.next),
             };
             prefetch(&self.keys.entries, next as usize);
         }

@@ -90,7 +90,7 @@ impl Node {
             self.rehash(table, |node| match table {
                 TableName::Main => node.main.rehash(u64::from(steps), &mut MainChain(&mut node.keys.entries)),
                 TableName::Expires => {
-                    let chain = &mut ExpiresChain { entries: &node.keys.entries, next: &mut node.keys.expires_next };
+                    let chain = &mut ExpiresChain::of(&mut node.keys);
                     node.expires.rehash(u64::from(steps), chain)
                 }
             });
@@ -118,7 +118,7 @@ impl Node {
             });
         } else if self.expires.rehashing() {
             self.rehash(TableName::Expires, |node| {
-                let chain = &mut ExpiresChain { entries: &node.keys.entries, next: &mut node.keys.expires_next };
+                let chain = &mut ExpiresChain::of(&mut node.keys);
                 node.expires.rehash_buckets(buckets, chain)
             });
         }
