@@ -87,11 +87,10 @@ fn outside_policy(scenario: &Scenario, run: &Run) -> Vec<String> {
     let (peak, limit) = (run.peak.used_memory, run.end.maxmemory);
     let headroom = if peak == 0 { 0.0 } else { limit as f64 / peak as f64 - 1.0 };
     if limit > 0 && headroom < policy.headroom[0] {
+        let [low, high] = policy.headroom.map(|share| share * 100.0);
+        let left = if limit > peak { format!("{:.0} %", headroom * 100.0) } else { "nothing".to_owned() };
         reasons.push(format!(
-            "headroom of maxmemory over used_memory_peak is {:.0} %, below the {:.0}–{:.0} % that fork and copy-on-write want",
-            headroom * 100.0,
-            policy.headroom[0] * 100.0,
-            policy.headroom[1] * 100.0
+            "maxmemory leaves {left} over used_memory_peak; fork and copy-on-write want {low:.0}–{high:.0} %"
         ));
     }
     if limit == 0 && series::still_growing(run) {
@@ -113,13 +112,18 @@ fn above_for(timeline: &[Sample], ratio: f64, lasting: Micros) -> Option<SimTime
     None
 }
 
+/// Whether two arrays were alive at the peak, and a large part of it.
+fn rehash_drives(run: &Run) -> bool {
+    series::ratio(run.peak.rehashing_bytes, run.peak.used_memory) >= DRIVING_SHARE / 2.0
+}
+
 /// What made the peak, the first that applies:
 /// two tables alive while one rehashes (a tenth of the peak and more); expired keys still there (likewise); the cache
 /// full by design; keys without a TTL that pile up (growth at the end, most keys untimed); growth that has not levelled
 /// off; else the largest part.
 fn driver(scenario: &Scenario, run: &Run) -> &'static str {
     let peak = run.peak.used_memory;
-    if series::ratio(run.peak.rehashing_bytes, peak) >= DRIVING_SHARE / 2.0 {
+    if rehash_drives(run) {
         return "hash table rehash";
     }
     if series::ratio(run.peak.expired_resident_bytes, peak) >= DRIVING_SHARE {
@@ -172,6 +176,14 @@ fn sentence(scenario: &Scenario, run: &Run) -> String {
     if series::still_growing(run) {
         let a_day = Bytes((series::growth_at_end(run) * 86_400.0) as u64);
         return format!("Memory peaks at {peak}, at the end of the run, and still grows by {a_day} a day.");
+    }
+    if rehash_drives(run) {
+        let arrays = Bytes(run.peak.rehashing_bytes);
+        return format!(
+            "Memory peaks at {peak} after {}, while a hash table rehashes: \
+             {arrays} of it is the old array, which lives until its last bucket has moved.",
+            run.peak.at
+        );
     }
     format!("Memory peaks at {peak} after {} and has levelled off.", run.peak.at)
 }

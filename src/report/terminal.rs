@@ -6,6 +6,8 @@ use crate::record::Run;
 use crate::units::Micros;
 use std::fmt::Write as _;
 
+/// Less headroom than this reads as none (share of the peak).
+const HEADROOM_SEEN: f64 = 0.005;
 /// Columns of the box and of wrapped text.
 const WIDTH: usize = 92;
 /// Columns of the sparkline.
@@ -65,15 +67,7 @@ fn verdict(findings: &Findings, run: &Run, color: bool, out: &mut String) {
     );
     let limit = run.end.maxmemory;
     if limit > 0 {
-        let [low, high] = scenario.policy.headroom;
-        let _ = writeln!(
-            out,
-            "  limit    maxmemory {}: {} over the peak (the guide wants {:.0}–{:.0} %)",
-            format::size(limit),
-            format::percent(findings.recommendation.headroom_ratio),
-            low * 100.0,
-            high * 100.0
-        );
+        let _ = writeln!(out, "  limit    maxmemory {}: {}", format::size(limit), headroom(findings));
     } else {
         out.push_str("  limit    no maxmemory\n");
     }
@@ -87,6 +81,19 @@ fn verdict(findings: &Findings, run: &Run, color: bool, out: &mut String) {
         let size = |bytes: f64| format::size(bytes as u64);
         let text = format!("peak p50 {}, p95 {}, max {}", size(peaks.p50), size(peaks.p95), size(peaks.max));
         let _ = writeln!(out, "  {} runs  {text}", findings.runs.len());
+    }
+}
+
+/// What maxmemory leaves over the peak, beside what the guide wants.
+fn headroom(findings: &Findings) -> String {
+    let [low, high] = findings.scenario.policy.headroom.map(|share| share * 100.0);
+    let ratio = findings.recommendation.headroom_ratio;
+    if ratio >= HEADROOM_SEEN {
+        format!("{} over the peak (the guide wants {low:.0}–{high:.0} %)", format::percent(ratio))
+    } else if findings.verdict.status == Status::Pass {
+        "the cache fills it".to_owned()
+    } else {
+        format!("reached, no headroom is left (the guide wants {low:.0}–{high:.0} %)")
     }
 }
 
