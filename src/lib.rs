@@ -14,9 +14,9 @@
 pub mod analysis;
 pub mod cli;
 pub mod command;
+mod hint;
 pub mod layout;
 pub mod node;
-mod prefetch;
 pub mod profile;
 pub mod record;
 pub mod report;

@@ -7,7 +7,7 @@
 //! Source: redis 7.0.15 `src/dict.c`.
 
 use super::keys::{Chain, NIL, Slot};
-use crate::prefetch::prefetch;
+use crate::hint::{huge_pages, prefetch};
 use rand::Rng;
 
 /// Buckets of the first array.  Source: `DICT_HT_INITIAL_SIZE`.
@@ -109,6 +109,7 @@ impl Dict {
     pub(crate) fn resize(&mut self, buckets: u64) -> bool {
         debug_assert!(buckets.is_power_of_two() && !self.rehashing(), "one resize at a time, to a power of two");
         let array = vec![NIL; buckets as usize];
+        huge_pages(&array);
         if self.heads[0].is_empty() {
             self.heads[0] = array;
             return false;

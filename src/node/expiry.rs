@@ -5,7 +5,7 @@
 use super::Node;
 use super::keys::{NIL, Slot};
 use super::notice::EventKind;
-use crate::prefetch::prefetch;
+use crate::hint::prefetch;
 
 /// Keys looked at in one loop, at effort 1 and for each step of effort.  Source: `ACTIVE_EXPIRE_CYCLE_KEYS_PER_LOOP`.
 const KEYS_PER_LOOP: u64 = 20;

@@ -8,8 +8,8 @@
 //! Keys that are never asked for again (traffic that makes new keys) have no id: they are reached only through the
 //! tables, as the server reaches them when it evicts or expires.
 
+use crate::hint::{huge_pages, prefetch};
 use crate::layout::string::{Encoding, StringValue};
-use crate::prefetch::prefetch;
 
 /// A slot's number; [`NIL`] stands for none.
 pub(crate) type Slot = u32;
@@ -164,16 +164,18 @@ pub(crate) struct Keys {
 impl Keys {
     /// Columns for `ids` ids, no key present.
     pub(crate) fn new(ids: usize) -> Keys {
-        Keys { index: vec![NIL; ids], entries: vec![Entry::EMPTY], ..Keys::default() }
+        let keys = Keys { index: vec![NIL; ids], entries: vec![Entry::EMPTY], ..Keys::default() };
+        huge_pages(&keys.index);
+        keys
     }
 
     /// Puts a key into a slot of its own.  The key must be absent.
     pub(crate) fn insert(&mut self, owner: u32, hash: u32, clock: u32, sizes: Sizes) -> Slot {
         let entry = Entry { next: NIL, meta: PRESENT | clock, hash, owner, sizes };
         let slot = if self.free == NIL {
-            self.entries.push(entry);
+            push(&mut self.entries, entry);
             if !self.timed.is_empty() {
-                self.timed.push(Timed::default());
+                push(&mut self.timed, Timed::default());
             }
             (self.entries.len() - 1) as Slot
         } else {
@@ -228,6 +230,7 @@ impl Keys {
     pub(crate) fn ensure_timed(&mut self) {
         if self.timed.is_empty() {
             self.timed = vec![Timed::default(); self.entries.len()];
+            huge_pages(&self.timed);
         }
     }
 
@@ -253,6 +256,24 @@ impl Keys {
     pub(crate) fn present(&self) -> impl Iterator<Item = Slot> + '_ {
         (0..self.entries.len() as Slot).filter(|&slot| self.entries[slot as usize].present())
     }
+}
+
+/// Adds to a column.
+#[inline]
+fn push<T: Copy>(column: &mut Vec<T>, value: T) {
+    if column.len() == column.capacity() {
+        grow(column);
+    }
+    column.push(value);
+}
+
+/// Doubles a column's room by a copy into new memory: memory that the kernel moves loses its huge pages.
+#[cold]
+fn grow<T: Copy>(column: &mut Vec<T>) {
+    let mut larger = Vec::with_capacity((2 * column.len()).max(1024));
+    huge_pages(&larger);
+    larger.extend_from_slice(column);
+    *column = larger;
 }
 
 /// How a table walks its chains: the main table through [`Entry`], the expires table through its own column.

@@ -2,14 +2,15 @@
 //! asked for before it is needed.
 
 use super::Node;
+use super::keys::{NIL, Slot};
 use super::notice::TableName;
-use crate::prefetch::prefetch;
+use crate::hint::prefetch;
 use crate::rng::Xoshiro256PlusPlus;
 use rand::Rng;
 
 /// Words drawn ahead: buckets are asked for that many evictions before they are sampled, then their first entries, then
-/// the second ones.
-const AHEAD: usize = 3;
+/// the second and the third ones.
+const AHEAD: usize = 4;
 
 /// Random words for the next samples, in order.
 #[derive(Debug)]
@@ -38,25 +39,24 @@ impl Node {
     pub(super) fn prefetch_evictions(&self, table: TableName) {
         let dict = self.dict(table);
         let samples = self.config.maxmemory_samples as usize + BUCKETS_MORE;
-        let [soon, later, last] = self.eviction.starts.next;
+        let [soon, second, first, last] = self.eviction.starts.next;
         for bucket in 0..samples.div_ceil(BUCKETS_PER_LINE) {
             if let Some(head) = dict.run(last.wrapping_add((bucket * BUCKETS_PER_LINE) as u64), 1).first() {
                 prefetch(std::slice::from_ref(head), 0);
             }
         }
-        for &head in dict.run(later, samples) {
+        for &head in dict.run(first, samples) {
             prefetch(&self.keys.entries, head as usize);
             if table == TableName::Expires {
                 prefetch(&self.keys.timed, head as usize);
             }
         }
-        for &head in dict.run(soon, samples) {
-            let next = match table {
-                TableName::Main => self.keys.entries[head as usize].next,
-                TableName::Expires => self.keys.timed.get(head as usize).map_or(0, |timed| timed.next),
-            };
-            prefetch(&self.keys.entries, next as usize);
-        }
+        let next = |slot: Slot| match table {
+            TableName::Main => self.keys.entries[slot as usize].next,
+            TableName::Expires => self.keys.timed.get(slot as usize).map_or(NIL, |timed| timed.next),
+        };
+        dict.run(second, samples).iter().for_each(|&head| prefetch(&self.keys.entries, next(head) as usize));
+        dict.run(soon, samples).iter().for_each(|&head| prefetch(&self.keys.entries, next(next(head)) as usize));
         if let Some(best) = self.eviction.pool.best() {
             prefetch(&self.keys.entries, best.slot as usize);
             prefetch(&self.keys.index, best.owner as usize);

@@ -201,10 +201,7 @@ impl<'a> Engine<'a> {
             for _ in 0..batch {
                 now = instants.next();
                 node.set_time(now.0.cast_signed());
-                let (named, new) = stream.key(family, node);
-                if new && family.is_ring() {
-                    node.disown(named.key.id);
-                }
+                let named = stream.key(family, node);
                 let command = stream.command();
                 let reply = request(node, stream, family, command, named, now, writes);
                 node.note_reply(group, reply.bytes());

@@ -11,6 +11,10 @@ use rand::Rng;
 
 /// Keys drawn at a time.
 const BATCH: usize = 64;
+/// Keys held: the batch being served and the next, which the server's index is asked for a batch before.
+const RING: usize = 2 * BATCH;
+/// Requests between asking for what the server knows of a key and the request for it.
+const REQUESTS_AHEAD: usize = 16;
 
 /// A stream of requests.
 #[derive(Debug)]
@@ -21,10 +25,11 @@ pub(super) struct Stream {
     addressing: Addressing,
     counter: Counter,
     pub(super) rng: Xoshiro256PlusPlus,
-    picks: [u32; BATCH],
+    picks: [u32; RING],
     /// The keys of the picks, where they are known beforehand.
-    names: [Named; BATCH],
-    next_pick: usize,
+    names: [Named; RING],
+    /// Keys served so far: the next one stands at this place of the ring.
+    served: usize,
     commands: Vec<Weighted>,
     /// Requests still to serve in the present slice.
     pub(super) remaining: u64,
@@ -48,9 +53,9 @@ impl Stream {
             pipeline: pipeline.max(1),
             counter: Counter::new(traffic.arrivals),
             rng: stream_rng(seed, RandomStream::Traffic(index as u32)),
-            picks: [0; BATCH],
-            names: [Named::default(); BATCH],
-            next_pick: BATCH,
+            picks: [0; RING],
+            names: [Named::default(); RING],
+            served: 0,
             commands: weighted(&traffic.commands),
             traffic: traffic.clone(),
             remaining: 0,
@@ -95,12 +100,12 @@ impl Stream {
         self.commands[at.unwrap_or(self.commands.len() - 1)].command
     }
 
-    /// Draws the next keys and asks for what the server knows of them.
-    fn draw_keys(&mut self, family: &Family, node: &Node) {
-        self.sampler.fill(&mut self.rng, &mut self.picks);
-        self.next_pick = 0;
+    /// Draws the batch at a place of the ring and asks for where the server's index has its keys.
+    fn draw_batch(&mut self, place: usize, family: &Family, node: &Node) {
+        let batch = place % RING..place % RING + BATCH;
+        self.sampler.fill(&mut self.rng, &mut self.picks[batch.clone()]);
         let first = family.ranked(0);
-        for (named, &pick) in self.names.iter_mut().zip(&self.picks) {
+        for (named, &pick) in self.names[batch.clone()].iter_mut().zip(&self.picks[batch]) {
             *named = match self.addressing {
                 Addressing::Rank if pick != NEW_KEY => family.ranked(pick),
                 Addressing::Order => family.ranked(family.order.apply(pick)),
@@ -109,23 +114,30 @@ impl Stream {
             };
             node.prefetch_index(named.key);
         }
-        self.names.iter().for_each(|named| node.prefetch_key(named.key));
     }
 
-    /// The key of the next request; `true`: it never was before.
+    /// The key of the next request; a new one takes its id from the oldest where traffic asks for the latest.
     #[inline]
-    pub(super) fn key(&mut self, family: &mut Family, node: &Node) -> (Named, bool) {
-        if self.next_pick == BATCH {
-            self.draw_keys(family, node);
+    pub(super) fn key(&mut self, family: &mut Family, node: &mut Node) -> Named {
+        if self.served.is_multiple_of(BATCH) {
+            if self.served == 0 {
+                self.draw_batch(0, family, node);
+            }
+            self.draw_batch(self.served + BATCH, family, node);
         }
-        let pick = self.picks[self.next_pick];
-        self.next_pick += 1;
-        if pick == NEW_KEY {
-            return (family.new_key(), true);
-        }
-        match self.addressing {
-            Addressing::Rank | Addressing::Order => (self.names[self.next_pick - 1], false),
-            Addressing::Age => (family.latest(pick), false),
+        let at = self.served % RING;
+        node.prefetch_key(self.names[(at + REQUESTS_AHEAD) % RING].key);
+        self.served += 1;
+        match (self.picks[at], self.addressing) {
+            (NEW_KEY, _) => {
+                let named = family.new_key();
+                if family.is_ring() {
+                    node.disown(named.key.id);
+                }
+                named
+            }
+            (_, Addressing::Rank | Addressing::Order) => self.names[at],
+            (pick, Addressing::Age) => family.latest(pick),
         }
     }
 }
