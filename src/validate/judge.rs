@@ -34,6 +34,8 @@ pub struct Figure {
     pub predicted: f64,
     /// Largest difference accepted.
     pub tolerance: f64,
+    /// One point of a curve: a document shows the worst point of a case alone.
+    pub curve_point: bool,
 }
 
 impl Figure {
@@ -41,6 +43,12 @@ impl Figure {
     #[must_use]
     pub fn holds(&self) -> bool {
         (self.predicted - self.measured).abs() <= self.tolerance
+    }
+
+    /// Difference without its sign, as a share of the largest one accepted.
+    #[must_use]
+    pub fn by_tolerance(&self) -> f64 {
+        (self.predicted - self.measured).abs() / self.tolerance
     }
 
     /// Difference as a share of the measured figure; the difference itself where that is zero.
@@ -74,13 +82,24 @@ pub struct CaseResult {
 }
 
 impl CaseResult {
+    /// Its figures; none when it was skipped.
+    #[must_use]
+    pub fn figures(&self) -> &[Figure] {
+        match &self.outcome {
+            Outcome::Judged(figures) => figures,
+            Outcome::Skipped(_) => &[],
+        }
+    }
+
+    /// Whether it was predicted.
+    #[must_use]
+    pub fn judged(&self) -> bool {
+        matches!(self.outcome, Outcome::Judged(_))
+    }
+
     /// Figures outside their tolerance.
     pub fn misses(&self) -> impl Iterator<Item = &Figure> {
-        let figures = match &self.outcome {
-            Outcome::Judged(figures) => figures.as_slice(),
-            Outcome::Skipped(_) => &[],
-        };
-        figures.iter().filter(|figure| !figure.holds())
+        self.figures().iter().filter(|figure| !figure.holds())
     }
 }
 
@@ -130,7 +149,7 @@ fn seen(measurement: &Measurement, path: &str) -> Result<f64, String> {
 
 fn figure(name: &str, measured: f64, predicted: f64, share: f64, floor: f64) -> Figure {
     let tolerance = (measured.abs() * share).max(floor);
-    Figure { name: name.to_owned(), measured, predicted, tolerance }
+    Figure { name: name.to_owned(), measured, predicted, tolerance, curve_point: false }
 }
 
 /// Growth of `used_memory` from the empty server to the loaded one.
@@ -170,7 +189,8 @@ fn curve_figures(measurement: &Measurement, run: &Run) -> Vec<Figure> {
         let rest = before + keys * per_key + HISTOGRAM + LOADING_CONNECTION;
         // Other tables differ by at least an eighth of a table; the rest is known far better.
         if (used - rest - table(sample)).abs() < table(sample) / 8.0 {
-            figures.push(figure(&format!("used_memory at {keys} keys"), used, rest + table(sample), 0.005, 0.0));
+            let name = format!("used_memory at {keys} keys");
+            figures.push(Figure { curve_point: true, ..figure(&name, used, rest + table(sample), 0.005, 0.0) });
         }
     }
     figures
@@ -190,6 +210,7 @@ fn cache_figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, St
             measured: seen(measurement, "miss_ratio_2nd_half")?,
             predicted: ratio,
             tolerance: 0.006,
+            curve_point: false,
         },
         count(measurement, "end.evicted_keys", to.counters.evicted_keys, 0.02)?,
         count(measurement, "end.expired_keys", to.counters.expired_keys, 0.03)?,
@@ -229,6 +250,7 @@ fn expiry_figures(measurement: &Measurement, run: &Run, offset_s: f64) -> Result
             measured: mean(&|s| number(s, "expired_stale_perc")),
             predicted: mean(&|s| at(s).map_or(0.0, |sample| sample.expired_stale_millipercent as f64 / 1000.0)),
             tolerance: 3.0,
+            curve_point: false,
         },
     ])
 }
