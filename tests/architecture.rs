@@ -115,3 +115,30 @@ fn documents_say_what_they_must() {
         assert!(read("ARCHITECTURE.md").contains(&format!("`{module}`")), "ARCHITECTURE.md names {module}");
     }
 }
+
+/// Documents whose links must lead somewhere, besides those of `docs/`.
+const LINKED: &[&str] =
+    &["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "scenarios/README.md", "validation/README.md"];
+
+/// Targets of the links and pictures of a Markdown text: what stands in `](…)`, without the part after `#`.
+fn link_targets(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ', '#']).next())
+}
+
+#[test]
+fn local_links_of_documents_lead_to_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents: Vec<PathBuf> = LINKED.iter().map(|name| root.join(name)).collect();
+    let docs = fs::read_dir(root.join("docs")).expect("a folder").map(|entry| entry.expect("an entry").path());
+    documents.extend(docs.filter(|path| path.extension().is_some_and(|e| e == "md")));
+    let mut links = 0;
+    for document in documents {
+        let text = fs::read_to_string(&document).expect("a document");
+        let folder = document.parent().expect("a folder");
+        for target in link_targets(&text).filter(|target| !target.is_empty() && !target.contains("://")) {
+            assert!(folder.join(target).exists(), "{}: no {target}", document.display());
+            links += 1;
+        }
+    }
+    assert!(links > 0, "links are found");
+}
