@@ -48,7 +48,13 @@ impl Bytes {
             "tb" | "tib" => Self::GIB as f64 * 1024.0,
             _ => return None,
         };
-        to_u64(number * factor).map(Bytes)
+        // Whole numbers are exact, however large.
+        let text = text.trim();
+        let digits = text[..text.len() - unit.len()].trim_end().replace('_', "");
+        match digits.parse::<u64>() {
+            Ok(whole) => whole.checked_mul(factor as u64).map(Bytes),
+            Err(_) => to_u64(number * factor).map(Bytes),
+        }
     }
 
     /// The count as a float, for ratios at the rim.
@@ -80,7 +86,7 @@ impl Micros {
         Micros(millis.saturating_mul(1000))
     }
 
-    /// Parses a duration: `250ms`, `30s`, `5m`, `24h`, `7d`, `2w`, `4us`, or a bare number of seconds.
+    /// Parses a duration: `250ms`, `30s`, `5m`, `24h`, `7d`, `2w`, `4us`, or a bare number of seconds; saturates.
     #[must_use]
     pub fn parse(text: &str) -> Option<Micros> {
         let (number, unit) = split_number(text)?;
@@ -94,7 +100,8 @@ impl Micros {
             "w" => 7.0 * 86_400e6,
             _ => return None,
         };
-        to_u64(number * factor).map(Micros)
+        // The cast saturates.
+        Some(Micros((number * factor).round() as u64))
     }
 
     /// The span in seconds.
@@ -269,6 +276,8 @@ mod tests {
             ("1.5gb", 1_610_612_736),
             ("1_000", 1000),
             ("0", 0),
+            ("9007199254740993", 9_007_199_254_740_993),
+            ("18446744073709551615", u64::MAX),
         ] {
             assert_eq!(Bytes::parse(text), Some(Bytes(bytes)), "{text}");
         }
@@ -291,6 +300,7 @@ mod tests {
             assert_eq!(Micros::parse(text), Some(Micros(micros)), "{text}");
         }
         assert_eq!(Micros::parse("15 parsecs"), None);
+        assert_eq!(Micros::parse("99999999999999999999d"), Some(Micros(u64::MAX)));
         assert_eq!(parse_rate("25k/s"), Some(25_000.0));
         assert_eq!(parse_rate("86.4k/day"), Some(1.0));
         assert_eq!(parse_rate("3 per day"), None);

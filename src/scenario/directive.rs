@@ -38,7 +38,8 @@ pub(super) fn find(name: &str) -> Option<&'static Directive> {
 pub(super) fn unknown(name: &str) -> (String, Option<String>) {
     let names: Vec<&str> = DIRECTIVES.iter().map(|directive| directive.name).collect();
     let guess = did_you_mean(&name.to_lowercase(), &names);
-    let message = format!("unknown directive {}{guess}; expected one of redis.conf's", quoted(name));
+    let expected = if guess.is_empty() { "; expected one of redis.conf's" } else { &guess };
+    let message = format!("unknown directive {}{expected}", quoted(name));
     (message, if guess.is_empty() { None } else { known_names("known directives", &names).filter(|h| h.len() < 400) })
 }
 
@@ -51,6 +52,9 @@ impl Directives {
     /// Reads `[server.config]`.
     pub(super) fn read_table(&mut self, item: &Item<'_>) {
         for (name, place, value) in item.entries().unwrap_or_default() {
+            if item.check.is_full() {
+                return;
+            }
             let Some(directive) = find(name) else {
                 let (message, help) = unknown(name);
                 item.check.problem_with_help(place, &value.path, message, help);
@@ -66,6 +70,9 @@ impl Directives {
 
     /// Puts a directive in force: each word list is one line of it.
     pub(super) fn give(&mut self, directive: &'static Directive, lines: &[Vec<String>]) -> Result<(), String> {
+        if lines.len() > 1 && !directive.repeats {
+            return Err(format!("one value: {} does not repeat", directive.name));
+        }
         for words in lines {
             directive.kind.check(words)?;
         }
@@ -74,8 +81,10 @@ impl Directives {
             let last = value.last().map_or("", String::as_str);
             self.settings.push(setting(last).ok_or_else(|| directive.kind.expected())?);
         }
+        // An empty `save` takes back the points before it.
+        let takes_back = directive.name == "save" && value.first().is_some_and(String::is_empty);
         match self.given.iter_mut().find(|(given, _)| given.name == directive.name) {
-            Some((_, values)) if directive.repeats => values.extend(value),
+            Some((_, values)) if directive.repeats && !takes_back => values.extend(value),
             Some((_, values)) => *values = value,
             None => self.given.push((directive, value)),
         }
@@ -124,6 +133,9 @@ impl Directives {
 pub(super) fn runtime_settings(item: &Item<'_>) -> Option<(Vec<Setting>, String)> {
     let (mut settings, mut shown, mut complete) = (Vec::new(), Vec::new(), true);
     for (name, place, value) in item.entries()? {
+        if item.check.is_full() {
+            return None;
+        }
         let Some(directive) = find(name) else {
             let (message, help) = unknown(name);
             item.check.problem_with_help(place, &value.path, message, help);
@@ -144,15 +156,20 @@ pub(super) fn runtime_settings(item: &Item<'_>) -> Option<(Vec<Setting>, String)
             complete = false;
             continue;
         }
-        let words = words_of(&value).and_then(|lines| lines.into_iter().next()).unwrap_or_default();
+        let Some(lines) = words_of(&value) else {
+            complete = false;
+            continue;
+        };
+        let words = if let [words] = lines.as_slice() { words.clone() } else { Vec::new() };
         let text = words.join(" ");
-        match directive.kind.check(&words).ok().and_then(|()| setting(&text)) {
-            Some(setting) => {
+        let checked = directive.kind.check(&words);
+        match checked.and_then(|()| setting(&text).ok_or_else(|| directive.kind.expected())) {
+            Ok(setting) => {
                 settings.push(setting);
                 shown.push(format!("{} {text}", directive.name));
             }
-            None => {
-                value.refuse(format!("is not valid; expected {}", directive.kind.expected()));
+            Err(expected) => {
+                value.refuse(format!("is not valid; expected {expected}"));
                 complete = false;
             }
         }
@@ -171,6 +188,10 @@ fn words_of(item: &Item<'_>) -> Option<Vec<Vec<String>>> {
         Value::Bool(value) => Some(vec![vec![if *value { "yes" } else { "no" }.to_owned()]]),
         Value::Array(_) => {
             let items = item.items()?;
+            if items.is_empty() {
+                item.refuse("has no value; expected at least one");
+                return None;
+            }
             items.iter().map(|line| line.text().map(words)).collect()
         }
         Value::Float(_) | Value::Datetime | Value::Table(_) => {
@@ -188,10 +209,10 @@ impl Kind {
             _ => None,
         };
         let holds = match self {
-            Kind::Memory => one.is_some_and(|word| Bytes::parse(word).is_some()),
+            Kind::Memory => one.is_some_and(is_size),
             Kind::MemoryOrPercent => one.is_some_and(|word| {
                 let percent = word.strip_suffix('%').and_then(|n| n.parse::<u32>().ok());
-                percent.is_some_and(|p| p <= 100) || Bytes::parse(word).is_some()
+                percent.is_some_and(|p| p <= 100) || is_size(word)
             }),
             Kind::Integer(least, most) => {
                 one.and_then(|word| word.parse::<i64>().ok()).is_some_and(|n| (least..=most).contains(&n))
@@ -203,13 +224,24 @@ impl Kind {
             Kind::SavePoints => save_points_hold(words),
             Kind::BufferLimit => buffer_limits_hold(words),
         };
-        if holds { Ok(()) } else { Err(self.expected()) }
+        if holds { Ok(()) } else { Err(self.expected() + &self.guess(one.unwrap_or_default())) }
+    }
+
+    /// The name that was probably meant, for a message.
+    fn guess(self, word: &str) -> String {
+        match self {
+            Kind::Choice(names) => did_you_mean(word, names),
+            Kind::Policy => did_you_mean(word, &POLICIES.iter().map(|entry| entry.name).collect::<Vec<&str>>()),
+            _ => String::new(),
+        }
     }
 
     /// What a value must be, for a message.
     pub(super) fn expected(self) -> String {
         match self {
-            Kind::Memory => "a size like 100mb".to_owned(),
+            Kind::Memory => {
+                "a size as redis.conf takes it, like 100mb: a whole number and k, kb, m, mb, g or gb".to_owned()
+            }
             Kind::MemoryOrPercent => "a size like 100mb, or a share like 5%".to_owned(),
             Kind::Integer(least, most) => format!("a whole number from {least} to {most}"),
             Kind::Switch => "yes or no".to_owned(),
@@ -227,22 +259,29 @@ impl Kind {
     }
 }
 
+/// Whether the server takes the word as a size.  Source: redis `src/util.c`, `memtoull`.
+fn is_size(word: &str) -> bool {
+    let (_, unit) = word.split_at(word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len()));
+    let known = ["", "b", "k", "kb", "m", "mb", "g", "gb"].contains(&unit.to_ascii_lowercase().as_str());
+    known && Bytes::parse(word).is_some()
+}
+
 fn save_points_hold(words: &[String]) -> bool {
     if let [word] = words
         && word.is_empty()
     {
         return true;
     }
-    let numbers = words.iter().all(|word| word.parse::<u32>().is_ok());
-    !words.is_empty() && words.len().is_multiple_of(2) && numbers
+    let number = |word: &str| word.parse::<u32>().ok();
+    let pair = |pair: &[String]| number(&pair[0]).is_some_and(|seconds| seconds > 0) && number(&pair[1]).is_some();
+    !words.is_empty() && words.len().is_multiple_of(2) && words.chunks(2).all(pair)
 }
 
 fn buffer_limits_hold(words: &[String]) -> bool {
     let class = |word: &str| ["normal", "replica", "slave", "pubsub"].contains(&word.to_lowercase().as_str());
-    let size = |word: &str| Bytes::parse(word).is_some();
     !words.is_empty()
         && words.len().is_multiple_of(4)
-        && words.chunks(4).all(|l| class(&l[0]) && size(&l[1]) && size(&l[2]) && l[3].parse::<u32>().is_ok())
+        && words.chunks(4).all(|l| class(&l[0]) && is_size(&l[1]) && is_size(&l[2]) && l[3].parse::<u32>().is_ok())
 }
 
 #[cfg(test)]
@@ -278,12 +317,34 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_save_takes_back_the_points_before_it() {
+        let save = find("save").expect("listed");
+        let warned = |lines: &[&str]| {
+            let mut directives = Directives::default();
+            for line in lines {
+                let words = super::super::redis_conf::split_words(line).expect("words");
+                directives.give(save, &[words]).expect("valid");
+            }
+            !directives.warnings().is_empty()
+        };
+        assert!(warned(&["3600 1", "60 10000"]));
+        assert!(!warned(&["3600 1", "\"\""]));
+        assert!(warned(&["\"\"", "3600 1"]));
+    }
+
+    #[test]
     fn values_are_checked_by_kind() {
         let words = |text: &str| super::super::redis_conf::split_words(text).expect("words");
         assert!(Kind::BufferLimit.check(&words("slave 256mb 64mb 60")).is_ok());
         assert!(Kind::BufferLimit.check(&words("replicas 256mb 64mb 60")).is_err());
         assert!(Kind::SavePoints.check(&words("3600 1 300")).is_err());
-        assert!(Kind::Memory.check(&words("10 parsecs")).is_err());
+        for size in ["10 parsecs", "1.5gb", "1_000", "1KiB", "-1", "1tb", "mb", "0x10"] {
+            assert!(Kind::Memory.check(&words(size)).is_err(), "{size}");
+        }
+        for size in ["0", "100", "10K", "64mb", "1GB", "12b"] {
+            assert!(Kind::Memory.check(&words(size)).is_ok(), "{size}");
+        }
+        assert!(Kind::SavePoints.check(&words("0 1")).is_err());
         assert!(Kind::MemoryOrPercent.check(&words("5%")).is_ok());
     }
 }

@@ -1,18 +1,18 @@
 //! The document as a whole: the top level, the server, connections, costs, policy; then the limits over all of it.
 
 use super::directive::Directives;
-use super::drawing;
-use super::error::{Check, ScenarioError};
+use super::error::{Check, Place, ScenarioError};
 use super::keys;
-use super::reader::{Item, Table};
+use super::limits;
+use super::reader::{DURATION_LIMIT, Item, Table};
 use super::tree;
-use super::{
-    ClientGroup, Keyspace, Policy, SIMULATOR_BYTES_PER_KEY, Scenario, Traffic, event, keyspace, threshold, traffic,
-};
+use super::{ClientGroup, Keyspace, Policy, Scenario, ScheduledEvent, Traffic, event, keyspace, threshold, traffic};
 use crate::node::config::Costs;
 use crate::profile::{Allocator, PROFILES, PROFILES_PLANNED, Profile};
-use crate::units::{Bytes, Micros, SimTime};
+use crate::units::Micros;
 use sha2::{Digest, Sha256};
+use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -20,12 +20,8 @@ use std::path::Path;
 const KEYSPACES_LIMIT: usize = 255;
 /// Streams, groups and events at most.  *Assumed*: above any scenario that a person reads.
 const TABLES_LIMIT: usize = 10_000;
-/// Keys of all families at most: ids have 32 bits.
-const KEYS_LIMIT: u64 = 4_000_000_000;
-/// Memory that simulating the keys may take.  *Assumed*: fits the machines that capsim runs on.
-const MEMORY_LIMIT: Bytes = Bytes(16 * Bytes::GIB);
-/// Requests of a run at most.  *Assumed*: weeks of simulation.
-const REQUESTS_LIMIT: f64 = 1e13;
+/// Size of a scenario, and of each file it includes, at most (B).  *Assumed*: above any that a person writes.
+pub const TEXT_LIMIT: usize = 4 << 20;
 /// Samples of the timeline at most.
 const SAMPLES_LIMIT: u64 = 100_000;
 /// Samples of the timeline unless the scenario says otherwise.
@@ -34,10 +30,12 @@ const SAMPLES_DEFAULT: u64 = 1000;
 const SAMPLE_INTERVAL_MIN: Micros = Micros::from_millis(100);
 /// Shortest distance between samples.
 const SAMPLE_INTERVAL_LIMIT: Micros = Micros::from_millis(1);
-/// Commands in flight on a connection at most.
-const PIPELINE_LIMIT: u32 = 1_000_000;
-/// A day.
-const DAY: Micros = Micros::from_secs(86_400);
+/// What one piece of work may cost (ns).
+const COST_LIMIT_NS: f64 = 1e9;
+/// Commands in flight on a connection at most.  *Assumed*: ten times what clients send.
+const PIPELINE_LIMIT: u32 = 10_000;
+/// Repetitions at most.
+pub const RUNS_LIMIT: u32 = 10_000;
 
 /// What is parsed.
 #[derive(Debug, Clone, Copy)]
@@ -71,11 +69,16 @@ pub fn parse(input: &Input<'_>, read: &dyn Fn(&Path) -> io::Result<String>) -> R
         hash.update(format!("\n--set {path}={value}"));
     }
     let source = check.add_source(input.name, input.text);
+    if input.text.len() > TEXT_LIMIT {
+        let message = format!("the scenario is too large; expected at most {TEXT_LIMIT} bytes");
+        check.problem(Place { source, start: 0, end: 0 }, "", message);
+        return Err(check.into_error().unwrap_or_else(|| Check::unexplained(input.name, "")));
+    }
     let scenario = tree::parse_document(&check, source, input.text).and_then(|mut node| {
         for (path, value) in input.overrides {
             tree::apply_override(&check, &mut node, path, value);
         }
-        let includes = Includes { base: input.base, read };
+        let includes = Includes { base: input.base, read, files: Cell::new(0) };
         document(&check, &Item::root(&check, &node), &includes, &mut hash)
     });
     match (check.into_error(), scenario) {
@@ -93,13 +96,15 @@ pub fn parse(input: &Input<'_>, read: &dyn Fn(&Path) -> io::Result<String>) -> R
 pub(super) struct Includes<'a> {
     pub(super) base: &'a Path,
     pub(super) read: &'a dyn Fn(&Path) -> io::Result<String>,
+    /// Files read so far.
+    pub(super) files: Cell<usize>,
 }
 
 fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut Sha256) -> Option<Scenario> {
     let table = root.table(&keys::ROOT)?;
     let duration =
         table.require("duration", "how long the run lasts, like \"24h\"").and_then(|i| i.positive_duration());
-    let times = times(&table, duration.unwrap_or(DAY));
+    let times = times(&table, duration);
     if let Some(scale) = table.get("scale")
         && scale.number().is_some_and(|scale| scale != 1.0)
     {
@@ -115,29 +120,19 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         table.list("clients", TABLES_LIMIT).iter().filter_map(|item| client_group(item, &directives)).collect();
     refuse_same_names(&table.list("clients", TABLES_LIMIT));
     let context = Context { duration: duration?, start_of_day: times.start_of_day, keyspaces: &keyspaces };
-    // With a family unread, names would be reported as unknown that are not.
-    let (traffic, events) = if all_read {
-        let traffic = table.list("traffic", TABLES_LIMIT);
-        let traffic: Vec<Traffic> =
-            traffic.iter().filter_map(|item| traffic::traffic(item, &context, &mut clients)).collect();
-        let events = table.list("event", TABLES_LIMIT);
-        (traffic, events.iter().filter_map(|item| event::event(item, &context)).collect())
-    } else {
-        (Vec::new(), Vec::new())
-    };
-    limits(check, &table, &context, &traffic);
+    let (traffic, events) = requests(&table, &context, all_read, &mut clients);
     if clients.is_empty() {
         clients.push(traffic::default_clients());
     }
-    Some(Scenario {
-        title: text(&table, "title"),
-        description: text(&table, "description"),
+    let scenario = Scenario {
+        title: table.get("title").and_then(|item| item.line()).unwrap_or_default().to_owned(),
+        description: table.get("description").and_then(|item| item.text()).unwrap_or_default().to_owned(),
         duration: context.duration,
         warmup: times.warmup,
         sample_interval: times.sample_interval,
         seed: table.get("seed").and_then(|i| i.integer_in(0..=i128::from(i64::MAX))).unwrap_or(1) as u64,
         start_of_day: times.start_of_day,
-        runs: table.get("runs").and_then(|item| item.u32_in(1..=10_000)).unwrap_or(1),
+        runs: table.get("runs").and_then(|item| item.u32_in(1..=RUNS_LIMIT)).unwrap_or(1),
         profile,
         allocator,
         costs: costs(&table),
@@ -150,11 +145,28 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         clients,
         events,
         sha256: String::new(),
-    })
+    };
+    table.finish();
+    // What is wrong already may well be what is beyond a limit.
+    if check.count() == 0 {
+        limits::limits(check, &table, &scenario);
+    }
+    Some(scenario)
 }
 
-fn text(table: &Table<'_>, key: &'static str) -> String {
-    table.get(key).and_then(|item| item.text()).unwrap_or_default().to_owned()
+/// Streams and events.  With a family unread, names would be reported as unknown that are not.
+fn requests(
+    table: &Table<'_>,
+    context: &Context<'_>,
+    all_read: bool,
+    clients: &mut Vec<ClientGroup>,
+) -> (Vec<Traffic>, Vec<ScheduledEvent>) {
+    let (traffic, events) = (table.list("traffic", TABLES_LIMIT), table.list("event", TABLES_LIMIT));
+    if !all_read {
+        return (Vec::new(), Vec::new());
+    }
+    let traffic = traffic.iter().filter_map(|item| traffic::traffic(item, context, clients)).collect();
+    (traffic, events.iter().filter_map(|item| event::event(item, context)).collect())
 }
 
 /// Times of the top level.
@@ -164,7 +176,8 @@ struct Times {
     start_of_day: Micros,
 }
 
-fn times(table: &Table<'_>, duration: Micros) -> Times {
+fn times(table: &Table<'_>, duration: Option<Micros>) -> Times {
+    let duration = duration.unwrap_or(DURATION_LIMIT);
     let warmup = table.get("warmup").and_then(|item| item.instant(duration)).unwrap_or_default();
     let default = Micros((duration.0 / SAMPLES_DEFAULT).max(SAMPLE_INTERVAL_MIN.0));
     let sample_interval = table.get("sample-interval").and_then(|item| {
@@ -215,18 +228,20 @@ fn server(root: &Table<'_>, includes: &Includes<'_>, hash: &mut Sha256) -> (&'st
     if let Some(config) = table.get("config") {
         directives.read_table(&config);
     }
+    table.finish();
     (profile.unwrap_or(default), allocator.unwrap_or(Allocator::Bundled), directives)
 }
 
 fn client_group(item: &Item<'_>, directives: &Directives) -> Option<ClientGroup> {
     let table = item.table(&keys::CLIENTS)?;
-    let name = table.require("name", "a name for the group")?.text()?.to_owned();
+    let name = table.require("name", "a name for the group")?.name()?.to_owned();
     if let Some(class) = table.get("class") {
-        class.choice("a class of clients", &[("normal", ())], &["pubsub"])?;
+        // What is wrong is noted; the group has its name all the same, so that streams find it.
+        class.choice("a class of clients", &[("normal", ())], &["pubsub"]);
     }
     let most = directives.maxclients();
-    let connections = table.get("connections").map_or(Some(1), |item| item.u32_in(1..=most))?;
-    let pipeline = table.get("pipeline").map_or(Some(1), |item| item.u32_in(1..=PIPELINE_LIMIT))?;
+    let connections = table.get("connections").and_then(|item| item.u32_in(1..=most)).unwrap_or(1);
+    let pipeline = table.get("pipeline").and_then(|item| item.u32_in(1..=PIPELINE_LIMIT)).unwrap_or(1);
     table.finish();
     Some(ClientGroup { name, connections, pipeline })
 }
@@ -234,22 +249,7 @@ fn client_group(item: &Item<'_>, directives: &Directives) -> Option<ClientGroup>
 fn costs(root: &Table<'_>) -> Costs {
     let mut costs = Costs::default();
     let Some(table) = root.get("costs").and_then(|item| item.table(&keys::COSTS)) else { return costs };
-    let nanos = |key: &'static str| {
-        let item = table.get(key)?;
-        let nanos = match item.as_text() {
-            // Costs are the one place where fractions of a microsecond count.
-            Some(text) if text.trim().ends_with("us") => {
-                text.trim().trim_end_matches("us").trim().parse::<f64>().ok().map(|us| us * 1e3)
-            }
-            Some(text) if text.trim().ends_with("ns") => text.trim().trim_end_matches("ns").trim().parse().ok(),
-            _ => item.duration().map(|span| span.0 as f64 * 1e3),
-        };
-        let nanos = nanos.filter(|nanos: &f64| (0.0..=1e12).contains(nanos));
-        if nanos.is_none() {
-            item.refuse("is not a cost; expected a time like \"4us\" or \"850ns\"");
-        }
-        nanos.map(|nanos| nanos.round() as u64)
-    };
+    let nanos = |key: &'static str| table.get(key).and_then(|item| cost(&item));
     costs.expire_key_ns = nanos("expire-key").unwrap_or(costs.expire_key_ns);
     costs.evict_key_ns = nanos("evict-key").unwrap_or(costs.evict_key_ns);
     if let Some(item) = table.get("rehash-buckets-per-ms") {
@@ -257,6 +257,19 @@ fn costs(root: &Table<'_>) -> Costs {
     }
     table.finish();
     costs
+}
+
+/// What one piece of work costs (ns): the one place where fractions of a microsecond count.
+fn cost(item: &Item<'_>) -> Option<u64> {
+    let text = item.as_text().map(str::trim).unwrap_or_default();
+    let in_unit = |unit: &str| text.strip_suffix(unit).and_then(|number| number.trim().parse::<f64>().ok());
+    let nanos = in_unit("us").map(|us| us * 1e3).or_else(|| in_unit("ns"));
+    let nanos = nanos.or_else(|| Micros::parse(text).map(|span| span.0 as f64 * 1e3));
+    let nanos = nanos.filter(|nanos: &f64| (0.0..=COST_LIMIT_NS).contains(nanos));
+    if nanos.is_none() {
+        item.refuse("is not a cost; expected a time like \"4us\" or \"850ns\", at most \"1s\"");
+    }
+    nanos.map(|nanos| nanos.round() as u64)
 }
 
 fn policy(root: &Table<'_>) -> Policy {
@@ -282,41 +295,15 @@ fn policy(root: &Table<'_>) -> Policy {
 }
 
 fn refuse_same_names(items: &[Item<'_>]) {
-    for (index, item) in items.iter().enumerate() {
-        let name = tree::name_of(item.node);
-        if name.is_some() && items[..index].iter().any(|earlier| tree::name_of(earlier.node) == name) {
-            item.check.problem(item.node.place, &item.path, "this name is taken; expected names to differ");
+    let mut seen = BTreeSet::new();
+    for item in items {
+        let Some(name) = tree::name_of(item.node) else { continue };
+        if seen.insert(name) {
+            continue;
+        }
+        let entries = item.entries().unwrap_or_default();
+        if let Some((_, _, value)) = entries.iter().find(|(key, ..)| *key == "name") {
+            value.refuse("is the name of another; expected names to differ");
         }
     }
-}
-
-/// Limits over the whole scenario, checked before anything is allocated.
-fn limits(check: &Check, root: &Table<'_>, context: &Context<'_>, traffic: &[Traffic]) {
-    let keys: u64 = context.keyspaces.iter().map(|keyspace| u64::from(keyspace.keys)).sum();
-    let memory = Bytes(keys.saturating_mul(SIMULATOR_BYTES_PER_KEY));
-    if keys > KEYS_LIMIT || memory > MEMORY_LIMIT {
-        let place = root.key_place("keyspace").unwrap_or(root.place);
-        let message = format!(
-            "{keys} keys in all: simulating them would take {memory}; expected at most {MEMORY_LIMIT}, \
-             {} keys",
-            (MEMORY_LIMIT.0 / SIMULATOR_BYTES_PER_KEY).min(KEYS_LIMIT)
-        );
-        check.problem(place, "keyspace", message);
-    }
-    let requests: f64 = traffic
-        .iter()
-        .map(|t| {
-            drawing::expected_requests(&t.rate, t.from, t.until.min(SimTime(context.duration.0)), context.start_of_day)
-        })
-        .sum();
-    if requests > REQUESTS_LIMIT {
-        let place = root.key_place("traffic").unwrap_or(root.place);
-        check.problem(place, "traffic", format!("{requests:.1e} requests in all; expected at most {REQUESTS_LIMIT:e}"));
-    }
-}
-
-/// What `keys` would take, for a number too large to be one.
-pub(super) fn memory_for(keys: i128) -> String {
-    let bytes = u64::try_from(keys.saturating_mul(i128::from(SIMULATOR_BYTES_PER_KEY))).unwrap_or(u64::MAX);
-    Bytes(bytes).to_string()
 }

@@ -110,7 +110,8 @@ fn distribution_part(item: &Item<'_>, bounds: Bounds, weighted: bool) -> Option<
             item.refuse(format!("never draws a number above 0; expected at least {}", bounds.least_text()));
             None
         }
-        _ => Some(distribution),
+        // What has no end by itself ends where the place says.
+        _ => Some(distribution.capped(bounds.most)),
     }
 }
 
@@ -279,6 +280,7 @@ fn read_params<T>(table: &Table<'_>, entry: &'static Entry<T>, bounds: Bounds, k
                 Some(value) => params.push(spec.name, value),
                 None => complete = false,
             },
+            None if table.misspells(spec.name) => complete = false,
             None if spec.required => {
                 let path = super::reader::join(&table.path, spec.name);
                 let message = format!("missing; expected {}, in {}", spec.help, example(key, entry));
@@ -304,7 +306,15 @@ fn read_param(item: &Item<'_>, spec: &ParamSpec, bounds: Bounds) -> Option<Value
             }
             Some(Value::Number(number))
         }
-        ParamKind::Quantities => list(item, |item| bounds.quantity(item)).map(Value::Numbers),
+        ParamKind::Quantities => list(item, |item| {
+            let number = bounds.quantity(item)?;
+            if spec.name == "values" && number < bounds.least as f64 {
+                item.refuse(format!("is too small; expected at least {}", bounds.least_text()));
+                return None;
+            }
+            Some(number)
+        })
+        .map(Value::Numbers),
         ParamKind::Plain => item.number().map(Value::Number),
         ParamKind::Plains => list(item, Item::number).map(Value::Numbers),
         ParamKind::QuantityPoints => {

@@ -8,13 +8,24 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
+
+use super::excerpt::Excerpt;
 
 /// Problems reported at most; the rest is counted.
 pub(super) const PROBLEMS_LIMIT: usize = 20;
 
+/// Problems kept until the first of them are known; a text with more is not read for each of them.
+const KEPT_LIMIT: usize = 1_000;
+
 /// Characters of a value that a message repeats at most.
 const SHOWN_LIMIT: usize = 60;
+
+/// Characters of a key's path that a message shows at most.
+const KEY_LIMIT: usize = 100;
+
+/// Columns of a problem as it is shown.
+const WIDTH: usize = 100;
 
 /// A range of bytes in one of the sources of a [`Check`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,22 +51,27 @@ struct Source {
 #[derive(Debug, Default)]
 pub(super) struct Check {
     sources: RefCell<Vec<Source>>,
-    problems: RefCell<Vec<(Place, Problem)>>,
+    problems: RefCell<Vec<Noted>>,
+}
+
+/// A problem as it is noted; its excerpt is made when it is shown.
+#[derive(Debug)]
+struct Noted {
+    place: Place,
+    key: String,
+    message: String,
+    help: Option<String>,
 }
 
 /// One thing that is wrong.
 #[derive(Debug, Clone)]
 pub struct Problem {
     file: String,
-    line: usize,
-    column: usize,
     has_lines: bool,
     key: String,
     message: String,
     help: Option<String>,
-    text: NamedSource<Arc<str>>,
-    offset: usize,
-    length: usize,
+    excerpt: Excerpt,
 }
 
 /// Everything that is wrong with a scenario, in the order of its text.
@@ -77,7 +93,7 @@ impl Check {
 
     /// Registers a `--set` by its argument.
     pub(super) fn add_override(&self, path: &str, text: &str) -> usize {
-        self.push_source(&format!("--set {path}"), text, false)
+        self.push_source(&format!("--set {}", cut_to(&escaped(path), KEY_LIMIT)), text, false)
     }
 
     fn push_source(&self, name: &str, text: &str, has_lines: bool) -> usize {
@@ -90,7 +106,7 @@ impl Check {
     pub(super) fn written(&self, place: Place) -> String {
         let sources = self.sources.borrow();
         let text = sources.get(place.source).and_then(|source| source.text.get(place.start..place.end));
-        cut(&text.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" "))
+        cut(&escaped(&text.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ")))
     }
 
     /// Notes that `key` at `place` is wrong in the way that `message` says.
@@ -100,25 +116,11 @@ impl Check {
 
     /// Notes a problem, with advice.
     pub(super) fn problem_with_help(&self, place: Place, key: &str, message: impl Into<String>, help: Option<String>) {
-        let sources = self.sources.borrow();
-        let Some(source) = sources.get(place.source) else { return };
-        let start = floor_boundary(&source.text, place.start);
-        let end = floor_boundary(&source.text, place.end.max(start));
-        let before = &source.text[..start];
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let problem = Problem {
-            file: source.name.clone(),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-            has_lines: source.has_lines,
-            key: key.to_owned(),
-            message: message.into(),
-            help,
-            text: NamedSource::new(&source.name, Arc::clone(&source.text)),
-            offset: start,
-            length: end - start,
-        };
-        self.problems.borrow_mut().push((place, problem));
+        if self.is_full() {
+            return;
+        }
+        let key = cut_to(&escaped(key), KEY_LIMIT);
+        self.problems.borrow_mut().push(Noted { place, key, message: message.into(), help });
     }
 
     /// Problems noted so far.
@@ -126,55 +128,72 @@ impl Check {
         self.problems.borrow().len()
     }
 
+    /// Whether so much is wrong that looking for more is no use.
+    pub(super) fn is_full(&self) -> bool {
+        self.count() >= KEPT_LIMIT
+    }
+
     /// The error for a scenario that could not be read, should no reader have said why.
     pub(super) fn unexplained(name: &str, text: &str) -> ScenarioError {
         let problem = Problem {
             file: name.to_owned(),
-            line: 1,
-            column: 1,
             has_lines: true,
             key: String::new(),
             message: "not a scenario; expected tables as in scenarios/reference.toml".to_owned(),
             help: None,
-            text: NamedSource::new(name, text.into()),
-            offset: 0,
-            length: 0,
+            excerpt: Excerpt::new(name, text, 0, 0),
         };
         ScenarioError { first: Box::new(problem), others: Vec::new(), omitted: 0 }
     }
 
     /// The error that the problems make; `None` without any.
     pub(super) fn into_error(self) -> Option<ScenarioError> {
-        let mut problems = self.problems.into_inner();
-        problems.sort_by_key(|(place, _)| *place);
-        let mut problems: Vec<Problem> = problems.into_iter().map(|(_, problem)| problem).collect();
-        let omitted = problems.len().saturating_sub(PROBLEMS_LIMIT);
-        problems.truncate(PROBLEMS_LIMIT);
-        let mut problems = problems.into_iter();
+        let mut noted = self.problems.into_inner();
+        noted.sort_by_key(|problem| problem.place);
+        let omitted = noted.len().saturating_sub(PROBLEMS_LIMIT);
+        let sources = self.sources.into_inner();
+        let mut problems = noted
+            .into_iter()
+            .take(PROBLEMS_LIMIT)
+            .filter_map(|noted| Some(noted.shown(sources.get(noted.place.source)?)));
         let first = Box::new(problems.next()?);
         Some(ScenarioError { first, others: problems.collect(), omitted })
     }
 }
 
-/// The largest boundary of a character that is not after `at`.
-fn floor_boundary(text: &str, at: usize) -> usize {
-    let at = at.min(text.len());
-    (0..=at).rev().find(|&index| text.is_char_boundary(index)).unwrap_or(0)
+impl Noted {
+    fn shown(&self, source: &Source) -> Problem {
+        Problem {
+            file: source.name.clone(),
+            has_lines: source.has_lines,
+            key: self.key.clone(),
+            message: self.message.clone(),
+            help: self.help.clone(),
+            excerpt: Excerpt::new(&source.name, &source.text, self.place.start, self.place.end),
+        }
+    }
 }
 
 /// The start of a text, with `…` where it was cut.
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_LIMIT) {
+    cut_to(text, SHOWN_LIMIT)
+}
+
+fn cut_to(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
     }
 }
 
+/// A text without control characters.
+fn escaped(text: &str) -> String {
+    text.chars().flat_map(|c| if matches!(c, '\'' | '"') { vec![c] } else { c.escape_debug().collect() }).collect()
+}
+
 /// A text in double quotes, control characters escaped, cut to a readable length.
 pub(super) fn quoted(text: &str) -> String {
-    let escaped: String =
-        cut(text).chars().flat_map(|c| if c == '\'' { vec![c] } else { c.escape_debug().collect() }).collect();
-    format!("\"{escaped}\"")
+    format!("\"{}\"", escaped(&cut(text)).replace('"', "\\\""))
 }
 
 /// The known name nearest to a wrong one, when it is near enough to be meant.
@@ -213,13 +232,13 @@ impl Problem {
     /// Line, from 1.
     #[must_use]
     pub fn line(&self) -> usize {
-        self.line
+        self.excerpt.line()
     }
 
     /// Column in characters, from 1.
     #[must_use]
     pub fn column(&self) -> usize {
-        self.column
+        self.excerpt.column()
     }
 
     /// The key at fault: `keyspace.session.ttl`; empty for a text that is no TOML.
@@ -248,7 +267,7 @@ impl fmt::Display for Problem {
 
 impl Problem {
     fn file_and_place(&self) -> String {
-        if self.has_lines { format!("{}:{}:{}", self.file, self.line, self.column) } else { self.file.clone() }
+        if self.has_lines { format!("{}:{}:{}", self.file, self.line(), self.column()) } else { self.file.clone() }
     }
 }
 
@@ -260,12 +279,13 @@ impl Diagnostic for Problem {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.text)
+        Some(&self.excerpt)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let label = if self.key.is_empty() { "here".to_owned() } else { self.key.clone() };
-        Some(Box::new(std::iter::once(LabeledSpan::new(Some(label), self.offset, self.length))))
+        let (start, length) = self.excerpt.mark_span();
+        Some(Box::new(std::iter::once(LabeledSpan::new(Some(label), start, length))))
     }
 }
 
@@ -279,6 +299,24 @@ impl ScenarioError {
     #[must_use]
     pub fn omitted(&self) -> usize {
         self.omitted
+    }
+
+    /// Every problem with its excerpt, as a terminal shows it.
+    #[must_use]
+    pub fn render(&self, color: bool) -> String {
+        let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+        let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH);
+        let mut text = String::new();
+        for problem in self.problems() {
+            if handler.render_report(&mut text, problem).is_err() {
+                text.push_str(&problem.to_string());
+            }
+            text.push('\n');
+        }
+        if self.omitted > 0 {
+            text.push_str(&format!("… and {} more\n", self.omitted));
+        }
+        text
     }
 }
 

@@ -4,14 +4,13 @@ use super::directive;
 use super::document::{Context, parse_time_of_day};
 use super::drawing::{self, VALUE_SIZE};
 use super::keyspace::ORDERS;
+use super::limits::OCCURRENCES_LIMIT;
 use super::reader::{Item, Table};
 use super::traffic::named_keyspace;
-use super::{Action, Order, ScheduledEvent};
+use super::{Action, KeyType, Order, ScheduledEvent};
 use crate::units::{Micros, SimTime};
 use crate::workload::Distribution;
 
-/// Occurrences of one event at most.
-const OCCURRENCES_LIMIT: u64 = 100_000;
 /// A day (µs).
 const DAY_US: u64 = 86_400_000_000;
 
@@ -51,7 +50,9 @@ pub(super) fn known_keys() -> Vec<&'static str> {
 /// Reads an event.
 pub(super) fn event(item: &Item<'_>, context: &Context<'_>) -> Option<ScheduledEvent> {
     let Some((_, _, kind_item)) = item.entries()?.into_iter().find(|(key, ..)| *key == "kind") else {
-        item.refuse("does not say what happens; expected a kind such as \"delete\"");
+        let path = super::reader::join(&item.path, "kind");
+        let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        item.check.problem(item.node.place, &path, format!("missing; expected one of {}", names.join(", ")));
         return None;
     };
     let kinds: Vec<(&str, usize)> = KINDS.iter().enumerate().map(|(index, kind)| (kind.name, index)).collect();
@@ -73,10 +74,12 @@ fn schedule(table: &Table<'_>, context: &Context<'_>) -> Option<Vec<SimTime>> {
         return None;
     }
     let (first, period) = match (&at, &every) {
-        (Some(at), None) if at.as_text().is_some_and(|text| text.trim_start().starts_with("daily")) => {
-            (daily(at, context)?, DAY_US)
-        }
+        (Some(at), None) if is_daily(at) => (daily(at, context)?, DAY_US),
         (Some(at), None) => (at.instant(context.duration)?, 0),
+        (Some(at), Some(_)) if is_daily(at) => {
+            at.refuse("stands beside every; expected a time of the run, like \"45m\", or no every");
+            return None;
+        }
         (at, Some(every)) => {
             let period = every.positive_duration()?;
             let first = at.as_ref().map_or(Some(SimTime(period.0)), |at| at.instant(context.duration))?;
@@ -95,6 +98,10 @@ fn schedule(table: &Table<'_>, context: &Context<'_>) -> Option<Vec<SimTime>> {
         return None;
     }
     Some((0..count).map(|n| SimTime(first.0 + n * period)).collect())
+}
+
+fn is_daily(at: &Item<'_>) -> bool {
+    at.as_text().is_some_and(|text| text.trim_start().starts_with("daily"))
 }
 
 /// The first time of `daily HH:MM`.
@@ -127,8 +134,17 @@ fn rate(table: &Table<'_>) -> Option<Option<f64>> {
 }
 
 #[expect(clippy::option_option, reason = "outer: whether it could be read; inner: whether it was given")]
-fn size(table: &Table<'_>) -> Option<Option<Distribution>> {
-    table.get("value-size").map_or(Some(None), |item| drawing::distribution(&item, VALUE_SIZE).map(Some))
+fn size(table: &Table<'_>, context: &Context<'_>, keyspace: usize) -> Option<Option<Distribution>> {
+    table.get("value-size").map_or(Some(None), |item| sized(&item, context, keyspace).map(Some))
+}
+
+/// New sizes for the values of a family of strings.
+fn sized(item: &Item<'_>, context: &Context<'_>, keyspace: usize) -> Option<Distribution> {
+    if context.keyspaces[keyspace].kind == KeyType::Int {
+        item.refuse("has no meaning for integers; expected a keyspace of type string");
+        return None;
+    }
+    drawing::distribution(item, VALUE_SIZE)
 }
 
 fn lasting(table: &Table<'_>) -> Option<Micros> {
@@ -146,7 +162,7 @@ fn fill(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
     let all = context.keyspaces[keyspace].keys;
     let keys = table.get("keys").map_or(Some(all), |item| item.u32_in(1..=all))?;
     let rate = table.require("rate", "keys a second")?.positive_rate()?;
-    let action = Action::Fill { keyspace, keys, value_size: size(table)?, rate };
+    let action = Action::Fill { keyspace, keys, value_size: size(table, context, keyspace)?, rate };
     Some((action, format!("{name}: {keys} keys")))
 }
 
@@ -160,8 +176,8 @@ fn delete(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> 
 fn overwrite(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
     let (keyspace, name) = keyspace(table, context)?;
     let share = share(table)?;
-    let action =
-        Action::Overwrite { keyspace, share, order: order(table)?, value_size: size(table)?, rate: rate(table)? };
+    let value_size = size(table, context, keyspace)?;
+    let action = Action::Overwrite { keyspace, share, order: order(table)?, value_size, rate: rate(table)? };
     Some((action, format!("{name}: {} %", share * 100.0)))
 }
 
@@ -174,7 +190,7 @@ fn ttl_lost(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)
 
 fn size_change(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
     let (keyspace, name) = keyspace(table, context)?;
-    let value_size = drawing::distribution(&table.require("value-size", "the new size")?, VALUE_SIZE)?;
+    let value_size = sized(&table.require("value-size", "the new size")?, context, keyspace)?;
     Some((Action::SizeChange { keyspace, value_size }, name))
 }
 
@@ -190,8 +206,11 @@ fn surge(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
 }
 
 fn flushall(table: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {
-    if let Some(item) = table.get("async") {
-        item.boolean()?;
+    if let Some(item) = table.get("async")
+        && item.boolean()?
+    {
+        item.refuse("is not modelled yet; expected false");
+        return None;
     }
     Some((Action::Flushall, String::new()))
 }

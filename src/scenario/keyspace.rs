@@ -1,17 +1,18 @@
 //! `[[keyspace]]`: a family of keys.
 
-use super::document::memory_for;
 use super::drawing::{self, KEY_LENGTH, VALUE_SIZE};
 use super::keys;
+use super::limits::{KEYS_LIMIT, memory_for};
 use super::reader::Item;
 use super::{KeyType, Keyspace, Order, Preload, PreloadBy, PreloadTtl, SizeDrawn};
+use crate::units::Micros;
 use crate::workload::{Distribution, Ttl};
 
 /// Types of the format that are not modelled yet.
 const TYPES_PLANNED: &[&str] = &["hash", "set", "intset", "zset", "list", "stream"];
 
-/// Keys of one family at most: ids have 32 bits.
-const KEYS_LIMIT: u32 = 4_000_000_000;
+/// Time that loading a family by commands may take.  *Assumed*: longer than any load.
+const LOAD_TIME_LIMIT: Micros = Micros::from_secs(30 * 86_400);
 
 /// When a thing is drawn: once for each key, or at each write.
 const DRAWN: [(&str, SizeDrawn); 2] = [("key", SizeDrawn::Key), ("write", SizeDrawn::Write)];
@@ -22,7 +23,7 @@ pub(super) const ORDERS: [(&str, Order); 2] = [("sequential", Order::Sequential)
 /// Reads a family of keys.
 pub(super) fn keyspace(item: &Item<'_>) -> Option<Keyspace> {
     let table = item.table(&keys::KEYSPACE)?;
-    let name = table.require("name", "a name for the family of keys").and_then(|item| item.text());
+    let name = table.require("name", "a name for the family of keys").and_then(|item| item.name());
     let types = [("string", KeyType::String), ("int", KeyType::Int)];
     let kind = table.require("type", "string or int").and_then(|item| item.choice("a type", &types, TYPES_PLANNED));
     let keys = table.require("keys", "the number of keys").and_then(|item| key_count(&item));
@@ -30,6 +31,10 @@ pub(super) fn keyspace(item: &Item<'_>) -> Option<Keyspace> {
         .require("key-length", "the length of a key in bytes")
         .and_then(|item| drawing::distribution(&item, KEY_LENGTH));
     let value_size = match table.get("value-size") {
+        Some(item) if kind == Some(KeyType::Int) => {
+            item.refuse("has no meaning for integers; expected it to be left out");
+            None
+        }
         Some(item) => drawing::distribution(&item, VALUE_SIZE),
         None if kind == Some(KeyType::String) => {
             table.require("value-size", "the size of a value in bytes");
@@ -39,9 +44,10 @@ pub(super) fn keyspace(item: &Item<'_>) -> Option<Keyspace> {
     };
     let size_drawn = table.get("size-drawn").map_or(Some(SizeDrawn::Key), |i| i.choice("a time to draw", &DRAWN, &[]));
     let ttl_drawn = table.get("ttl-drawn").map_or(Some(SizeDrawn::Write), |i| i.choice("a time to draw", &DRAWN, &[]));
-    let base = table
-        .get("base")
-        .map_or(Some(0), |item| item.integer_in(i128::from(i64::MIN)..=i128::from(i64::MAX)).map(|base| base as i64));
+    if let Some(item) = table.get("size-drawn").filter(|_| kind == Some(KeyType::Int)) {
+        item.refuse("has no meaning for integers; expected it to be left out");
+    }
+    let base = table.get("base").map_or(Some(0), |item| base(&item, kind));
     let ttl = table.get("ttl").map_or(Some(Ttl::none()), |item| drawing::ttl(&item));
     let preload = match table.get("preload") {
         Some(item) => Some(preload(&item, keys?)?),
@@ -62,16 +68,38 @@ pub(super) fn keyspace(item: &Item<'_>) -> Option<Keyspace> {
     })
 }
 
+fn base(item: &Item<'_>, kind: Option<KeyType>) -> Option<i64> {
+    if kind == Some(KeyType::String) {
+        item.refuse("has no meaning for strings; expected a keyspace of type int, or no base");
+        return None;
+    }
+    item.integer_in(i128::from(i64::MIN)..=i128::from(i64::MAX)).map(|base| base as i64)
+}
+
 fn key_count(item: &Item<'_>) -> Option<u32> {
-    let count = item.integer_in(1..=i128::MAX)?;
+    let count = item.integer_in(i128::MIN..=i128::MAX)?;
+    if count < 1 {
+        item.refuse(format!("is out of range; expected 1 to {KEYS_LIMIT}"));
+        return None;
+    }
     if count > i128::from(KEYS_LIMIT) {
         item.refuse(format!(
-            "keys are too many: simulating them would take {}; expected at most {KEYS_LIMIT}",
-            memory_for(count)
+            "keys are too many: simulating them would take {}; expected at most {KEYS_LIMIT}, which take {}",
+            memory_for(count),
+            memory_for(i128::from(KEYS_LIMIT))
         ));
         return None;
     }
     u32::try_from(count).ok()
+}
+
+fn load_rate(item: &Item<'_>, keys: u32) -> Option<f64> {
+    let rate = item.positive_rate()?;
+    if f64::from(keys) / rate > LOAD_TIME_LIMIT.as_secs_f64() {
+        item.refuse(format!("is too slow for {keys} keys; expected them to be loaded within {LOAD_TIME_LIMIT}"));
+        return None;
+    }
+    Some(rate)
 }
 
 fn preload(item: &Item<'_>, all: u32) -> Option<Preload> {
@@ -85,6 +113,7 @@ fn preload(item: &Item<'_>, all: u32) -> Option<Preload> {
             count.refuse("stands beside share; expected one of them");
             return None;
         }
+        (None, None) if table.misspells("share") || table.misspells("keys") => return None,
         (None, None) => {
             item.refuse("does not say how many; expected { share = 0.5 } or { keys = 1000 }");
             return None;
@@ -95,14 +124,14 @@ fn preload(item: &Item<'_>, all: u32) -> Option<Preload> {
         None => false,
     };
     let by = match (by_commands, table.get("load-rate")) {
-        (true, Some(rate)) => PreloadBy::Commands { load_rate: rate.positive_rate()? },
+        (true, Some(rate)) => PreloadBy::Commands { load_rate: load_rate(&rate, keys)? },
         (true, None) => {
             table.require("load-rate", "commands a second, with by = \"commands\"");
             return None;
         }
         (false, None) => PreloadBy::Rdb,
         (false, Some(rate)) => {
-            rate.refuse("has no meaning for an RDB file; expected by = \"commands\" beside it");
+            rate.refuse("has no meaning for an RDB file; expected it with by = \"commands\" only");
             return None;
         }
     };

@@ -335,5 +335,8 @@ pub struct Threshold {
 /// Source: the columns of `node::keys`, tables included.
 pub const SIMULATOR_BYTES_PER_KEY: u64 = 64;
 
+/// Memory that simulating a scenario may take (B).  *Assumed*: fits the machines that capsim runs on.
+pub const SIMULATOR_MEMORY_LIMIT: u64 = 16 * Bytes::GIB;
+
 /// The largest value a scenario may ask for (B).  Source: redis `proto-max-bulk-len`, default 512 MiB.
 pub const MAX_VALUE: Bytes = Bytes(512 * Bytes::MIB);

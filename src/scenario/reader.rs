@@ -8,7 +8,8 @@ use std::ops::RangeInclusive;
 
 use crate::units::{Bytes, Micros, SimTime, parse_rate};
 
-use super::error::{Check, Place, did_you_mean, known_names, quoted};
+use super::error::{Check, Place, did_you_mean, known_names, nearest, quoted};
+use super::excerpt::steers;
 use super::keys::TableKeys;
 use super::tree::{Entry, Node, Value};
 
@@ -17,6 +18,9 @@ pub(super) const DURATION_LIMIT: Micros = Micros::from_secs(100 * 366 * 86_400);
 
 /// The highest rate (1/s).  *Assumed*: a thousand times what a server answers.
 pub(super) const RATE_LIMIT: f64 = 1e9;
+
+/// Characters of a name at most.
+const NAME_LIMIT: usize = 100;
 
 /// Largest integer that a float holds without loss.
 const EXACT_FLOAT_LIMIT: f64 = 9_007_199_254_740_992.0;
@@ -37,6 +41,8 @@ pub(super) struct Table<'a> {
     pub place: Place,
     entries: &'a [Entry],
     taken: RefCell<Vec<&'static str>>,
+    /// Keys that unknown ones were probably meant to be.
+    misspelled: Vec<&'static str>,
 }
 
 impl<'a> Item<'a> {
@@ -80,6 +86,24 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// A text on one line, as it is shown in reports.
+    pub(super) fn line(&self) -> Option<&'a str> {
+        let text = self.text()?;
+        if text.chars().any(steers) {
+            return self.refuse_none("holds control characters; expected one line of text");
+        }
+        Some(text)
+    }
+
+    /// A name that other parts of the scenario, and reports, call the thing by.
+    pub(super) fn name(&self) -> Option<&'a str> {
+        let name = self.line()?;
+        if name.is_empty() || name.chars().count() > NAME_LIMIT {
+            return self.refuse_none(format!("is not a name; expected 1 to {NAME_LIMIT} characters"));
+        }
+        Some(name)
+    }
+
     /// The text, without noting a problem when it is something else.
     pub(super) fn as_text(&self) -> Option<&'a str> {
         match &self.node.value {
@@ -119,12 +143,12 @@ impl<'a> Item<'a> {
     /// Notes that the value is none of the known names.
     pub(super) fn unknown_name(&self, what: &str, text: &str, names: &[&str]) {
         let guess = did_you_mean(text, names);
-        let expected = match names.len() {
-            0 => "; there is none".to_owned(),
-            1..=8 => format!("; expected {}", names.join(", ")),
-            _ => String::new(),
+        let (expected, help) = match names.len() {
+            0 => ("; there is none".to_owned(), None),
+            1..=8 => (format!("; expected {}", names.join(", ")), None),
+            _ => (String::new(), known_names("known names", names)),
         };
-        self.refuse_with_help(format!("is not {what}{expected}{guess}"), known_names("known names", names));
+        self.refuse_with_help(format!("is not {what}{expected}{guess}"), help);
     }
 
     /// Notes that the scenario format knows the value and the model does not yet.
@@ -147,7 +171,7 @@ impl<'a> Item<'a> {
     pub(super) fn number(&self) -> Option<f64> {
         match self.raw_number() {
             Some(number) if number.is_finite() => Some(number),
-            Some(_) => self.refuse_none("is not a finite number"),
+            Some(_) => self.refuse_none("is not a finite number; expected one like 0.5"),
             None => self.refuse_none("is not a number; expected one like 0.5, without quotes or unit"),
         }
     }
@@ -173,7 +197,7 @@ impl<'a> Item<'a> {
     pub(super) fn integer_in(&self, range: RangeInclusive<i128>) -> Option<i128> {
         let value = match self.node.value {
             Value::Integer(value) => value,
-            Value::Float(value) if value.fract() == 0.0 && value.abs() <= EXACT_FLOAT_LIMIT => value as i128,
+            Value::Float(value) if value.fract() == 0.0 => value as i128,
             _ => return self.refuse_none(format!("is not a whole number; expected {}", range_text(&range))),
         };
         if range.contains(&value) {
@@ -281,7 +305,7 @@ impl<'a> Item<'a> {
                     .map(|entry| (entry.key.as_str(), entry.key_place, self.child(&entry.key, &entry.node)))
                     .collect(),
             ),
-            _ => self.refuse_none("is not a table"),
+            _ => self.refuse_none("is not a table; expected one with keys and values"),
         }
     }
 
@@ -295,16 +319,24 @@ impl<'a> Item<'a> {
         let Value::Table(entries) = &self.node.value else {
             return self.refuse_none("is not a table; expected one with keys and values");
         };
+        let mut misspelled = Vec::new();
         for entry in entries.iter().filter(|entry| !keys.contains(&entry.key.as_str())) {
+            if self.check.is_full() {
+                break;
+            }
             let path = join(&self.path, &entry.key);
             if planned.contains(&entry.key.as_str()) {
                 self.check.problem(entry.key_place, &path, "not modelled yet; expected it to be left out");
                 continue;
             }
-            let guess = did_you_mean(&entry.key, keys);
-            let expected = if guess.is_empty() { format!("; expected one of {}", keys.join(", ")) } else { guess };
+            let guess = nearest(&entry.key, keys);
+            misspelled.extend(keys.iter().filter(|key| guess == Some(**key)));
+            let (expected, help) = match guess {
+                None => (format!("; expected one of {}", keys.join(", ")), None),
+                Some(guess) => (format!("; did you mean {}?", quoted(guess)), known_names("known keys", keys)),
+            };
             let message = format!("unknown key {}{expected}", quoted(&entry.key));
-            self.check.problem_with_help(entry.key_place, &path, message, known_names("known keys", keys));
+            self.check.problem_with_help(entry.key_place, &path, message, help);
         }
         Some(Table {
             check: self.check,
@@ -312,6 +344,7 @@ impl<'a> Item<'a> {
             place: self.node.place,
             entries,
             taken: RefCell::default(),
+            misspelled,
         })
     }
 }
@@ -327,10 +360,15 @@ impl<'a> Table<'a> {
     /// The value of a key that must be there.
     pub(super) fn require(&self, key: &'static str, expected: &str) -> Option<Item<'a>> {
         let item = self.get(key);
-        if item.is_none() {
+        if item.is_none() && !self.misspells(key) {
             self.check.problem(self.place, &join(&self.path, key), format!("missing; expected {expected}"));
         }
         item
+    }
+
+    /// Whether an unknown key, already noted, was probably meant to be this one.
+    pub(super) fn misspells(&self, key: &str) -> bool {
+        self.misspelled.contains(&key)
     }
 
     /// Where a key stands, for a problem with its being there at all.
@@ -375,7 +413,10 @@ pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-/// `1..=64` for people, and `at least 1` where the upper end is no limit anyone would reach.
+/// `1..=64` for people.
 fn range_text(range: &RangeInclusive<i128>) -> String {
-    format!("{} to {}", range.start(), range.end())
+    match (*range.start(), *range.end()) {
+        (i128::MIN, i128::MAX) => "one like 1000".to_owned(),
+        (start, end) => format!("{start} to {end}"),
+    }
 }

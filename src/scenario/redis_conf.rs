@@ -3,7 +3,7 @@
 //! Source of the quoting rules: redis `src/sds.c`, `sdssplitargs`.
 
 use super::directive::{self, Directives};
-use super::document::Includes;
+use super::document::{Includes, TEXT_LIMIT};
 use super::error::{Check, Place, quoted};
 use super::reader::Item;
 use sha2::{Digest, Sha256};
@@ -11,13 +11,17 @@ use std::path::{Path, PathBuf};
 
 /// Files inside each other at most: a file that includes itself is found out by it at the latest.
 const DEPTH_LIMIT: usize = 16;
-/// Size of one file at most (B).
-const FILE_LIMIT: usize = 4 << 20;
+/// Files that a scenario includes at most, nested ones counted each time.
+const FILES_LIMIT: usize = 100;
 
 /// Reads an included file and puts its directives in force.
 pub(super) fn include(item: &Item<'_>, includes: &Includes<'_>, directives: &mut Directives, hash: &mut Sha256) {
     let Some(name) = item.text() else { return };
     let path = includes.base.join(name);
+    if !one_more(includes) {
+        item.refuse(format!("is one file too many; expected at most {FILES_LIMIT} files"));
+        return;
+    }
     match (includes.read)(&path) {
         Ok(text) => {
             let mut reading = Reading { check: item.check, includes, directives, hash, open: vec![path.clone()] };
@@ -25,6 +29,12 @@ pub(super) fn include(item: &Item<'_>, includes: &Includes<'_>, directives: &mut
         }
         Err(error) => item.refuse(format!("cannot be read: {error}; expected a redis.conf file")),
     }
+}
+
+/// Counts a file; false when there are too many.
+fn one_more(includes: &Includes<'_>) -> bool {
+    includes.files.set(includes.files.get() + 1);
+    includes.files.get() <= FILES_LIMIT
 }
 
 struct Reading<'a> {
@@ -40,9 +50,9 @@ impl Reading<'_> {
     fn file(&mut self, path: &Path, text: &str) {
         self.hash.update(text);
         let source = self.check.add_source(&path.display().to_string(), text);
-        if text.len() > FILE_LIMIT {
+        if text.len() > TEXT_LIMIT {
             let place = Place { source, start: 0, end: 0 };
-            self.check.problem(place, "", format!("the file is too large; expected at most {FILE_LIMIT} bytes"));
+            self.check.problem(place, "", format!("the file is too large; expected at most {TEXT_LIMIT} bytes"));
             return;
         }
         let mut start = 0;
@@ -51,6 +61,9 @@ impl Reading<'_> {
             let indent = line.len() - line.trim_start().len();
             let place = Place { source, start: start + indent, end: start + indent + trimmed.len() };
             start += line.len();
+            if self.check.is_full() {
+                return;
+            }
             if !trimmed.is_empty() && !trimmed.starts_with('#') {
                 self.line(trimmed, place, path);
             }
@@ -90,6 +103,11 @@ impl Reading<'_> {
         let target = folder.join(name);
         if self.open.contains(&target) || self.open.len() >= DEPTH_LIMIT {
             let message = format!("{} includes itself; expected files that end", quoted(name));
+            self.check.problem(place, "include", message);
+            return;
+        }
+        if !one_more(self.includes) {
+            let message = format!("{} is one file too many; expected at most {FILES_LIMIT} files", quoted(name));
             self.check.problem(place, "include", message);
             return;
         }

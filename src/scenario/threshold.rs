@@ -75,12 +75,17 @@ pub(super) fn thresholds(item: &Item<'_>) -> Vec<Threshold> {
     let names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
     let mut thresholds = Vec::new();
     for (name, place, value) in item.entries().unwrap_or_default() {
+        if item.check.is_full() {
+            break;
+        }
         let Some(metric) = METRICS.iter().find(|metric| metric.name == name) else {
             if METRICS_PLANNED.contains(&name) {
                 item.check.problem(place, &value.path, "not modelled yet; expected it to be left out");
                 continue;
             }
-            let message = format!("unknown metric {}{}", quoted(name), expected_metric(name, &names));
+            let guess = did_you_mean(name, &names);
+            let expected = if guess.is_empty() { "; expected a metric that the model gives" } else { &guess };
+            let message = format!("unknown metric {}{expected}", quoted(name));
             item.check.problem_with_help(place, &value.path, message, known_names("known metrics", &names));
             continue;
         };
@@ -89,11 +94,6 @@ pub(super) fn thresholds(item: &Item<'_>) -> Vec<Threshold> {
         }
     }
     thresholds
-}
-
-fn expected_metric(name: &str, names: &[&str]) -> String {
-    let guess = did_you_mean(name, names);
-    if guess.is_empty() { format!("; expected one of {}", names.join(", ")) } else { guess }
 }
 
 fn threshold(item: &Item<'_>, metric: &Metric) -> Option<Threshold> {

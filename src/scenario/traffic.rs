@@ -2,12 +2,13 @@
 
 use super::document::Context;
 use super::drawing::{self, VALUE_SIZE};
+use super::error::{did_you_mean, known_names, quoted};
 use super::keys;
 use super::reader::{Item, Table};
 use super::{ClientGroup, KeyType, Traffic};
 use crate::command::{COMMANDS, Command};
 use crate::units::SimTime;
-use crate::workload::{ARRIVALS, Arrivals, Popularity};
+use crate::workload::{ARRIVALS, Arrivals, Popularity, Ttl};
 
 /// Commands of the format that are not modelled yet.
 const COMMANDS_PLANNED: &[&str] = &[
@@ -70,6 +71,18 @@ pub(super) fn traffic(item: &Item<'_>, context: &Context<'_>, groups: &mut Vec<C
     let ttl = optional(&table, "ttl", drawing::ttl)?;
     let write_size = optional(&table, "write-size", |item| drawing::distribution(item, VALUE_SIZE))?;
     let offset = optional(&table, "offset", |item| drawing::distribution(item, VALUE_SIZE))?;
+    if let (Some(from), Some(until), Some(item)) = (from, until, table.get("until").or_else(|| table.get("from")))
+        && from >= until
+    {
+        item.refuse("leaves no time for traffic; expected from to be before until");
+    }
+    let sent: Vec<Command> = commands.iter().flatten().map(|(command, _)| *command).chain(on_miss).collect();
+    if commands.is_some() {
+        refuse_unused(&table, &sent);
+        if let Some(index) = keyspace {
+            refuse_without_ttl(&table, &sent, ttl.as_ref().unwrap_or(&context.keyspaces[index].ttl));
+        }
+    }
     table.finish();
     Some(Traffic {
         keyspace: keyspace?,
@@ -85,6 +98,46 @@ pub(super) fn traffic(item: &Item<'_>, context: &Context<'_>, groups: &mut Vec<C
         from: from?,
         until: until?,
     })
+}
+
+/// Keys of a stream that only some commands follow.
+const FOLLOWED: &[(&str, &[Command])] = &[
+    (
+        "ttl",
+        &[
+            Command::Set,
+            Command::SetEx,
+            Command::SetPx,
+            Command::SetNx,
+            Command::SetXx,
+            Command::GetEx,
+            Command::Expire,
+        ],
+    ),
+    ("write-size", &[Command::Append, Command::SetRange]),
+    ("offset", &[Command::SetRange]),
+];
+
+/// Refuses keys that no command of the stream follows.
+fn refuse_unused(table: &Table<'_>, sent: &[Command]) {
+    for (key, followers) in FOLLOWED {
+        if let Some(item) = table.get(key).filter(|_| !followers.iter().any(|command| sent.contains(command))) {
+            let names: Vec<&str> = followers.iter().map(|command| command.spec().name).collect();
+            item.refuse(format!("is used by no command of the stream; expected one of {}", names.join(", ")));
+        }
+    }
+}
+
+/// Refuses commands that set a TTL where there is none.
+fn refuse_without_ttl(table: &Table<'_>, sent: &[Command], ttl: &Ttl) {
+    let needs = sent.iter().find(|command| matches!(command, Command::SetEx | Command::SetPx | Command::Expire));
+    if let Some(command) = needs.filter(|_| ttl.is_none()) {
+        let item = table.get("commands").or_else(|| table.get("on-miss"));
+        if let Some(item) = item {
+            let name = command.spec().name;
+            item.refuse(format!("holds {name}, which needs a ttl; expected one in the stream or its keyspace"));
+        }
+    }
 }
 
 /// A key that may be left out; the outer `None` says that it is there and wrong.
@@ -125,6 +178,9 @@ fn commands(item: &Item<'_>, kind: Option<KeyType>) -> Option<Vec<(Command, f64)
     let mut commands = Vec::new();
     let mut complete = true;
     for (name, place, value) in item.entries()? {
+        if item.check.is_full() {
+            return None;
+        }
         match find(name) {
             Ok(command) => {
                 complete &= fits(&value, command, kind);
@@ -134,8 +190,8 @@ fn commands(item: &Item<'_>, kind: Option<KeyType>) -> Option<Vec<(Command, f64)
                     None => complete = false,
                 }
             }
-            Err(message) => {
-                item.check.problem(place, &value.path, message);
+            Err((message, help)) => {
+                item.check.problem_with_help(place, &value.path, message, help);
                 complete = false;
             }
         }
@@ -147,17 +203,18 @@ fn commands(item: &Item<'_>, kind: Option<KeyType>) -> Option<Vec<(Command, f64)
     complete.then_some(commands)
 }
 
-/// The command of this name, or what is wrong with it.
-fn find(name: &str) -> Result<Command, String> {
+/// The command of this name, or what is wrong with it, and help.
+fn find(name: &str) -> Result<Command, (String, Option<String>)> {
     if let Some(command) = Command::find(name) {
         return Ok(command);
     }
     if COMMANDS_PLANNED.iter().any(|planned| planned.eq_ignore_ascii_case(name)) {
-        return Err(format!("the command {name} is not modelled yet; expected it to be left out"));
+        return Err((format!("the command {name} is not modelled yet; expected it to be left out"), None));
     }
     let names: Vec<&str> = COMMANDS.iter().map(|spec| spec.name).collect();
-    let guess = super::error::did_you_mean(name, &names);
-    Err(format!("unknown command {}{guess}; expected one of {}", super::error::quoted(name), names.join(", ")))
+    let guess = did_you_mean(name, &names);
+    let expected = if guess.is_empty() { "; expected a command that the model knows" } else { &guess };
+    Err((format!("unknown command {}{expected}", quoted(name)), known_names("known commands", &names)))
 }
 
 /// Whether a command can be sent to keys of this type; notes why not.
@@ -177,8 +234,8 @@ fn on_miss(item: &Item<'_>, kind: Option<KeyType>, commands: Option<&[(Command, 
     let name = item.text()?;
     let command = match find(name) {
         Ok(command) => command,
-        Err(message) => {
-            item.check.problem(item.node.place, &item.path, message);
+        Err((message, help)) => {
+            item.check.problem_with_help(item.node.place, &item.path, message, help);
             return None;
         }
     };

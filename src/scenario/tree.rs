@@ -96,7 +96,11 @@ fn splice(check: &Check, mut node: &mut Node, segments: &[&str], place: Place, v
                 let index = match entries.iter().position(|entry| entry.key == *segment) {
                     Some(index) => index,
                     None if depth == 0 && !last && super::keys::LISTS.contains(segment) => {
-                        check.problem(place, segment, format!("the scenario has no [[{segment}]] to set something in"));
+                        check.problem(
+                            place,
+                            segment,
+                            format!("the scenario has no [[{segment}]] to set something in; expected one in its file"),
+                        );
                         return;
                     }
                     None => {
@@ -118,7 +122,10 @@ fn splice(check: &Check, mut node: &mut Node, segments: &[&str], place: Place, v
                 node = &mut items[index];
             }
             _ => {
-                let message = format!("is a single value: nothing in it is called {}", quoted(segment));
+                let message = format!(
+                    "is a single value: nothing in it is called {}; expected the path to end there",
+                    quoted(segment)
+                );
                 check.problem(place, &walked.join("."), message);
                 return;
             }

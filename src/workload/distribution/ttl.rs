@@ -58,6 +58,13 @@ impl Ttl {
         self.untimed >= 1.0
     }
 
+    /// The longest TTL (ms); `None` when some write has none, or any length.
+    #[must_use]
+    pub fn upper_bound(&self) -> Option<u64> {
+        let bounds = self.written.iter().map(|(_, ttl)| ttl.as_ref().and_then(Distribution::upper_bound));
+        bounds.collect::<Option<Vec<u64>>>()?.into_iter().max()
+    }
+
     /// Share of the writes without a TTL.
     #[must_use]
     pub fn untimed_share(&self) -> f64 {

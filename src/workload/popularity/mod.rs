@@ -49,14 +49,20 @@ impl Popularity {
         Ok(Popularity(Law::Zipf { exponent: checked_exponent(exponent)? }))
     }
 
-    /// Whether requests can touch brand-new keys ([`NEW_KEY`]).
+    /// Share of the requests that touch brand-new keys ([`NEW_KEY`]).
+    #[must_use]
+    pub fn new_key_share(&self) -> f64 {
+        match self.0 {
+            Law::New => 1.0,
+            Law::ZipfPlusOnce { once, .. } => once,
+            _ => 0.0,
+        }
+    }
+
+    /// Whether requests can touch brand-new keys.
     #[must_use]
     pub fn makes_new_keys(&self) -> bool {
-        match self.0 {
-            Law::New => true,
-            Law::ZipfPlusOnce { once, .. } => once > 0.0,
-            _ => false,
-        }
+        self.new_key_share() > 0.0
     }
 }
 
