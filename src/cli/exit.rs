@@ -1,5 +1,6 @@
 //! Exit statuses, and the failures that lead to them.
 
+use super::output;
 use crate::scenario::ScenarioError;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,15 +21,23 @@ pub enum Exit {
     Interrupted,
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(match exit {
+impl Exit {
+    /// The status that the process ends with.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        match self {
             Exit::Done => 0,
             Exit::Internal => 1,
             Exit::Usage => 2,
             Exit::Breached => 99,
             Exit::Interrupted => 130,
-        })
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.status())
     }
 }
 
@@ -68,10 +77,12 @@ impl Failure {
     }
 
     /// Says it on standard error.
-    pub(super) fn print(&self) {
+    pub(super) fn print(&self, no_color: bool) {
         match self {
-            Failure::Scenario(error) => super::output::complain(&super::output::problems(error)),
-            other => super::output::complain(&format!("capsim: {other}\n")),
+            Failure::Scenario(error) => {
+                output::complain(&error.render(output::color(no_color, &io::stderr())));
+            }
+            other => output::complain(&format!("capsim: {other}\n")),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Each command is one file with a `clap` struct and a `run`; adding one is one file, one variant and one arm.
 
 mod exit;
+mod input;
+mod interrupt;
 mod output;
 mod progress;
 mod run;
@@ -39,6 +41,8 @@ pub fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
+    interrupt::listen();
+    let no_color = matches!(&arguments.command, Command::Run(run) if run.no_color());
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
@@ -46,7 +50,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            failure.print();
+            failure.print(no_color);
             failure.exit().into()
         }
     }

@@ -1,14 +1,11 @@
 //! Writing: standard output and error, and the result folder.
 
 use super::exit::Failure;
-use crate::scenario::ScenarioError;
-use miette::{GraphicalReportHandler, GraphicalTheme};
+use super::interrupt;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
-
-/// Columns of error messages.
-const WIDTH: usize = 100;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
 
 /// Prints to standard output; a reader that went away is no failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
@@ -25,35 +22,42 @@ pub(super) fn complain(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Every problem of a scenario with its excerpt.
-pub(super) fn problems(error: &ScenarioError) -> String {
-    let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH);
-    let mut text = String::new();
-    for problem in error.problems() {
-        if handler.render_report(&mut text, problem).is_err() {
-            text.push_str(&problem.to_string());
-        }
-        text.push('\n');
-    }
-    if error.omitted() > 0 {
-        text.push_str(&format!("… and {} more\n", error.omitted()));
-    }
-    text
+/// Whether a stream takes colours: a terminal, and neither `--no-color` nor a `NO_COLOR` that is not empty.
+pub(super) fn color(no_color: bool, stream: &impl IsTerminal) -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    !no_color && !unwanted && stream.is_terminal()
 }
 
-/// Writes files into a folder: each under a temporary name first, so that no half-written file ever has a final name.
+/// Finds out, before hours of work, whether files can be written into a folder; leaves nothing behind.
+pub(super) fn check_folder(folder: &Path) -> Result<(), Failure> {
+    let there = folder.ancestors().map(|path| if path == Path::new("") { Path::new(".") } else { path });
+    let Some(there) = there.into_iter().find(|path| path.symlink_metadata().is_ok()) else { return Ok(()) };
+    let failed = |error: io::Error| Failure::write(folder, error);
+    if !there.is_dir() {
+        return Err(failed(io::Error::other(format!("{} is no folder", there.display()))));
+    }
+    // The file goes as soon as it is dropped.
+    temporary(there).map(drop).map_err(failed)
+}
+
+fn temporary(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".capsim-").tempfile_in(folder)
+}
+
+/// Writes files into a folder: all under temporary names first, so that no half-written file ever has a final name.
 /// Files of an earlier run named in `stale` and not written now are removed.
 pub(super) fn write_folder(folder: &Path, files: &[(String, Vec<u8>)], stale: &[String]) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(|error| Failure::write(folder, error))?;
+    let mut staged: Vec<(NamedTempFile, PathBuf)> = Vec::with_capacity(files.len());
     for (name, bytes) in files {
         let target = folder.join(name);
-        let failed = |error: io::Error| Failure::write(&target, error);
-        let mut file = tempfile::Builder::new().prefix(".capsim-").tempfile_in(folder).map_err(failed)?;
-        file.write_all(bytes).map_err(failed)?;
-        file.as_file().sync_data().map_err(failed)?;
-        make_readable(file.path()).map_err(failed)?;
+        let file = stage(folder, bytes).map_err(|error| Failure::write(&target, error))?;
+        staged.push((file, target));
+        if interrupt::interrupted() {
+            return Err(Failure::Interrupted);
+        }
+    }
+    for (file, target) in staged {
         file.persist(&target).map_err(|error| Failure::write(&target, error.error))?;
     }
     for name in stale.iter().filter(|name| !files.iter().any(|(written, _)| written == *name)) {
@@ -65,6 +69,15 @@ pub(super) fn write_folder(folder: &Path, files: &[(String, Vec<u8>)], stale: &[
         }
     }
     Ok(())
+}
+
+/// A complete file under a temporary name.
+fn stage(folder: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let mut file = temporary(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_data()?;
+    make_readable(file.path())?;
+    Ok(file)
 }
 
 /// Temporary files are made for their owner alone; results are for everybody.
@@ -93,5 +106,8 @@ mod tests {
         let names: Vec<_> = fs::read_dir(folder.path()).expect("read").map(|e| e.expect("entry").file_name()).collect();
         assert_eq!(names, ["a"], "no temporary file is left either");
         assert!(write_folder(&folder.path().join("a"), &[file("c")], &[]).is_err(), "a file is no folder");
+        check_folder(&folder.path().join("new/deep")).expect("could be made");
+        assert!(check_folder(&folder.path().join("a/b")).is_err(), "a file is no folder");
+        assert_eq!(fs::read_dir(folder.path()).expect("read").count(), 1, "looking leaves nothing behind");
     }
 }

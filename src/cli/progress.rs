@@ -1,10 +1,14 @@
-//! The progress bar: simulated time, requests a second; and Ctrl-C.
+//! The progress bar: simulated time, requests a second.
 
+use super::interrupt;
 use crate::sim::Progress;
 use crate::units::{Micros, SimTime};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Time between two drawings of the bar, however long a step of the work takes.
+const TICK: Duration = Duration::from_millis(250);
 
 /// A watcher that draws a bar on a terminal's standard error, and stops the run when the user interrupts it.
 #[derive(Debug)]
@@ -13,7 +17,6 @@ pub(super) struct Bar {
     /// How far each repetition is (µs).
     reached: Vec<AtomicU64>,
     ops: AtomicU64,
-    interrupted: Arc<AtomicBool>,
 }
 
 impl Bar {
@@ -25,31 +28,17 @@ impl Bar {
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {eta} left") {
             bar.set_style(style);
         }
-        Bar {
-            bar,
-            reached: (0..runs).map(|_| AtomicU64::new(0)).collect(),
-            ops: AtomicU64::new(0),
-            interrupted: interruption(),
+        if !bar.is_hidden() {
+            bar.set_message("loading");
+            bar.enable_steady_tick(TICK);
         }
+        Bar { bar, reached: (0..runs).map(|_| AtomicU64::new(0)).collect(), ops: AtomicU64::new(0) }
     }
 
     /// Takes the bar away.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
-}
-
-/// The flag that Ctrl-C sets; the handler is installed once.
-fn interruption() -> Arc<AtomicBool> {
-    static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-    let install = || {
-        let flag = Arc::new(AtomicBool::new(false));
-        let set = Arc::clone(&flag);
-        // Without a handler Ctrl-C ends the process at once, which leaves no half-written file either.
-        let _ = ctrlc::set_handler(move || set.store(true, Ordering::Relaxed));
-        flag
-    };
-    Arc::clone(FLAG.get_or_init(install))
 }
 
 impl Progress for Bar {
@@ -65,6 +54,6 @@ impl Progress for Bar {
     }
 
     fn cancelled(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
+        interrupt::interrupted()
     }
 }

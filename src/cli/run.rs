@@ -1,13 +1,12 @@
 //! `capsim run`: simulate a scenario, print the verdict, write the result folder.
 
 use super::exit::{Exit, Failure};
-use super::{output, progress};
+use super::{input, interrupt, output, progress};
 use crate::analysis::{self, Findings, Status};
 use crate::report::{self, Cost};
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, SIMULATOR_BYTES_PER_KEY, SIMULATOR_MEMORY_LIMIT, Scenario};
 use crate::sim;
 use clap::{Args, ValueEnum};
-use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `capsim run`.
@@ -19,11 +18,14 @@ pub(super) struct Arguments {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Seed of every random stream; default: the scenario's.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: Option<u64>,
     /// Repetitions with random streams of their own; default: the scenario's.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(scenario::RUNS_LIMIT)))]
     runs: Option<u32>,
+    /// Share of the keys to simulate; only 1.0 is modelled yet.
+    #[arg(long, value_parser = scale)]
+    scale: Option<f64>,
     /// Folder for the results; default: output/<scenario>.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -37,8 +39,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     no_color: bool,
     /// Threads for repetitions; default: one for each core.
-    #[arg(long)]
-    threads: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
     /// Exit with 99 when the verdict is this bad or worse.
     #[arg(long, value_enum, value_name = "VERDICT")]
     fail_on: Option<FailOn>,
@@ -57,11 +59,28 @@ enum FailOn {
     Fail,
 }
 
+impl Arguments {
+    /// Whether colours are unwanted.
+    pub(super) fn no_color(&self) -> bool {
+        self.no_color
+    }
+}
+
+/// `--scale`.
+fn scale(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(1.0) => Ok(1.0),
+        Ok(share) if share > 0.0 && share < 1.0 => Err("sampling is not modelled yet; expected 1.0".to_owned()),
+        _ => Err("expected a share above 0 and at most 1".to_owned()),
+    }
+}
+
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let scenario = load(arguments)?;
-    let (findings, cost) = simulate(scenario, arguments)?;
     let folder = arguments.out.clone().unwrap_or_else(|| default_folder(&arguments.scenario));
+    output::check_folder(&folder)?;
+    let (findings, cost) = simulate(scenario, arguments)?;
     write(&findings, &cost, &folder)?;
     if !arguments.quiet {
         output::print(&printed(&findings, &cost, &folder, arguments))?;
@@ -72,19 +91,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 /// Reads and checks the scenario.
 fn load(arguments: &Arguments) -> Result<Scenario, Failure> {
     let path = &arguments.scenario;
-    let stdin = path == Path::new("-");
-    let text = if stdin {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(path)
-    };
-    let text = text.map_err(|error| Failure::read(path, error))?;
-    let name = if stdin { "stdin".to_owned() } else { path.display().to_string() };
+    let text = input::text(path, scenario::TEXT_LIMIT).map_err(|error| Failure::read(path, error))?;
+    let name = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
     let overrides = overrides(arguments)?;
     let base = path.parent().unwrap_or(Path::new("."));
-    let input = scenario::Input { name: &name, text: &text, overrides: &overrides, base };
-    scenario::parse(&input, &|file| std::fs::read_to_string(file)).map_err(|e| Failure::Scenario(Box::new(e)))
+    let given = scenario::Input { name: &name, text: &text, overrides: &overrides, base };
+    let read = |file: &Path| input::text(file, scenario::TEXT_LIMIT);
+    scenario::parse(&given, &read).map_err(|error| Failure::Scenario(Box::new(error)))
 }
 
 fn overrides(arguments: &Arguments) -> Result<Vec<(String, String)>, Failure> {
@@ -97,6 +110,7 @@ fn overrides(arguments: &Arguments) -> Result<Vec<(String, String)>, Failure> {
     }
     overrides.extend(arguments.seed.map(|seed| ("seed".to_owned(), seed.to_string())));
     overrides.extend(arguments.runs.map(|runs| ("runs".to_owned(), runs.to_string())));
+    overrides.extend(arguments.scale.map(|scale| ("scale".to_owned(), format!("{scale:.1}"))));
     Ok(overrides)
 }
 
@@ -104,20 +118,23 @@ fn overrides(arguments: &Arguments) -> Result<Vec<(String, String)>, Failure> {
 fn simulate(scenario: Scenario, arguments: &Arguments) -> Result<(Findings, Cost), Failure> {
     let began = std::time::Instant::now();
     let bar = progress::Bar::new(scenario.runs, scenario.duration, arguments.quiet);
-    let work = || sim::run_all(&scenario, &bar);
-    let runs = match arguments.threads {
-        None => work(),
-        Some(threads) => {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            pool.map_err(|error| Failure::Usage(format!("--threads {threads}: {error}")))?.install(work)
-        }
-    };
+    let threads = threads(&scenario, arguments.threads.map_or_else(rayon::current_num_threads, usize::from));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|error| Failure::Usage(format!("--threads {threads}: {error}")))?;
+    let runs = pool.install(|| sim::run_all(&scenario, &bar));
     bar.finish();
     let runs = runs.map_err(|_| Failure::Interrupted)?;
     let simulated_ops = runs.iter().map(|run| run.simulated_ops).sum();
     let findings = analysis::analyse(scenario, runs, &arguments.scenario.display().to_string());
     let wall_s = began.elapsed().as_secs_f64();
     Ok((findings, Cost { simulated_ops, wall_s, peak_rss_bytes: peak_rss() }))
+}
+
+/// Threads for the repetitions: no more than there are, and no more than memory allows.
+fn threads(scenario: &Scenario, most: usize) -> usize {
+    let keys: u64 = scenario.keyspaces.iter().map(|keyspace| u64::from(keyspace.keys)).sum();
+    let fitting = SIMULATOR_MEMORY_LIMIT / (keys * SIMULATOR_BYTES_PER_KEY).max(1);
+    most.min(usize::try_from(fitting).unwrap_or(most)).min(scenario.runs as usize).max(1)
 }
 
 /// `output/<scenario's name>`.
@@ -138,7 +155,7 @@ fn write(findings: &Findings, cost: &Cost, folder: &Path) -> Result<(), Failure>
     }
     let stale: Vec<String> =
         report::plot::NAMES.iter().flat_map(|name| [format!("{name}.svg"), format!("{name}.png")]).collect();
-    output::write_folder(folder, &files, &stale)
+    interrupt::while_writing(|| output::write_folder(folder, &files, &stale))
 }
 
 fn printed(findings: &Findings, cost: &Cost, folder: &Path, arguments: &Arguments) -> String {
@@ -146,8 +163,7 @@ fn printed(findings: &Findings, cost: &Cost, folder: &Path, arguments: &Argument
         Format::Json => report::summary_json(findings, cost),
         Format::Markdown => report::markdown(findings, cost),
         Format::Text => {
-            let color =
-                !arguments.no_color && std::env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal();
+            let color = output::color(arguments.no_color, &std::io::stdout());
             report::terminal(findings, cost, &folder.display().to_string(), color)
         }
     }

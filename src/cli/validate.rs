@@ -1,10 +1,13 @@
 //! `capsim validate`: predict recorded measurements of real servers.
 
 use super::exit::{Exit, Failure};
-use super::output;
+use super::{input, output};
 use crate::validate::{self, measurement};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+
+/// Size of a file of measurements at most (B).
+const TEXT_LIMIT: usize = 256 << 20;
 
 /// Arguments of `capsim validate`.
 #[derive(Debug, Args)]
@@ -30,7 +33,7 @@ enum Format {
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut measurements = Vec::new();
     for path in &arguments.measurements {
-        let text = std::fs::read_to_string(path).map_err(|error| Failure::read(path, error))?;
+        let text = input::text(path, TEXT_LIMIT).map_err(|error| Failure::read(path, error))?;
         let name = path.display().to_string();
         measurements.extend(measurement::parse(&name, &text).map_err(|error| Failure::Usage(error.to_string()))?);
     }
