@@ -32,7 +32,7 @@ pub enum Command {
     GetExPersist,
     /// Read and delete.
     GetDel,
-    /// Add one to an integer, creating it at the base value.
+    /// Add one to an integer, creating it with 1.
     Incr,
     /// Append bytes to a string.
     Append,

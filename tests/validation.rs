@@ -2,14 +2,6 @@
 
 use capsim::validate::{Outcome, measurement, validate};
 
-/// Figures that are known to miss, with the reason; the list may only become shorter.
-///
-/// - `string-lognormal` on 7.0: the server has finished its rehash by the reading, the model's cron is too slow for
-///   it by half (`rehash-buckets-per-ms` was measured on a larger table).
-/// - one point of a curve on 7.0: the loading connection's buffers, 30 KiB of 5 MB.
-const KNOWN_MISSES: &[(&str, &str)] =
-    &[("string-lognormal", "delta of used_memory"), ("dict-growth", "used_memory at 40000 keys")];
-
 fn check(file: &str, expected_cases: usize) {
     let path = format!("{}/validation/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).expect("a recorded measurement");
@@ -17,9 +9,8 @@ fn check(file: &str, expected_cases: usize) {
     let judged = results.iter().filter(|r| matches!(&r.outcome, Outcome::Judged(figures) if !figures.is_empty()));
     assert_eq!(judged.count(), expected_cases, "every case of {file} is judged");
     for result in &results {
-        for figure in result.misses() {
-            let known = KNOWN_MISSES.iter().any(|(case, name)| result.case == *case && figure.name == *name);
-            assert!(known, "{} {}: {figure:?}", result.server, result.case);
+        if let Some(figure) = result.misses().next() {
+            panic!("{} {}: {figure:?}", result.server, result.case);
         }
     }
 }

@@ -43,10 +43,24 @@ pub fn request(len: u64) -> u64 {
     header(len) + len + 1
 }
 
-/// Bytes that a string held in an allocation of `class` bytes can have without a new allocation (B).  The capacity is
-/// capped at what its header can say.
+/// Bytes that a fresh string of `len` bytes can have in its allocation of `class` bytes: none more where its header has
+/// no room for a capacity, and never more than its header can say (B).
 #[must_use]
-pub fn capacity(class: u64) -> u64 {
+pub fn fresh_capacity(len: u64, class: u64) -> u64 {
+    let longest = match header(len) {
+        1 => return len,
+        3 => TYPE_8_MAX,
+        5 => TYPE_16_MAX,
+        9 => TYPE_32_MAX,
+        _ => u64::MAX,
+    };
+    class.saturating_sub(header(len) + 1).min(longest)
+}
+
+/// Bytes that a string which has grown into an allocation of `class` bytes can have (B).  The capacity is capped at
+/// what its header can say.
+#[must_use]
+pub fn grown_capacity(class: u64) -> u64 {
     // The header is that of the length asked for, which is at most the room left beside the smallest header.
     for (header, longest) in [(3, TYPE_8_MAX), (5, TYPE_16_MAX), (9, TYPE_32_MAX)] {
         let room = class.saturating_sub(header + 1);
@@ -57,12 +71,9 @@ pub fn capacity(class: u64) -> u64 {
     class.saturating_sub(18)
 }
 
-/// The class of a string after it grew to `len` bytes: the same where `len` fits, else the greedy request's (B).
+/// The class that a string without room for `len` bytes grows into: that of a greedy request (B).
 #[must_use]
-pub fn grow(class: u64, len: u64, classes: SizeClasses) -> u64 {
-    if len <= capacity(class) {
-        return class;
-    }
+pub fn grow(len: u64, classes: SizeClasses) -> u64 {
     let wanted = if len < MAX_PREALLOC { 2 * len } else { len + MAX_PREALLOC };
     classes.class(growing_header(wanted) + wanted + 1)
 }
@@ -83,21 +94,24 @@ mod tests {
     fn ten_appends_of_fifty_bytes_end_in_a_class_of_512() {
         // 50 is raw and exact (54 -> 56); 100 asks 200+3+1 = 204 -> 224; 250 asks 500+5+1 = 506 -> 512.
         let classes = Allocator::Bundled.classes();
-        let mut class = classes.class(request(50));
-        assert_eq!(class, 56);
-        let seen: Vec<u64> = (2..=10)
+        let class = classes.class(request(50));
+        assert_eq!((class, fresh_capacity(50, class)), (56, 52));
+        let mut class = grow(100, classes);
+        let seen: Vec<u64> = (3..=10)
             .map(|n| {
-                class = grow(class, n * 50, classes);
+                if n * 50 > grown_capacity(class) {
+                    class = grow(n * 50, classes);
+                }
                 class
             })
             .collect();
-        assert_eq!(seen, [224, 224, 224, 512, 512, 512, 512, 512, 512]);
+        assert_eq!(seen, [224, 224, 512, 512, 512, 512, 512, 512]);
     }
 
     #[test]
     fn growth_above_a_mebibyte_adds_a_mebibyte() {
         let classes = Allocator::Bundled.classes();
         let len = 3 * MAX_PREALLOC;
-        assert_eq!(grow(0, len, classes), classes.class(9 + len + MAX_PREALLOC + 1));
+        assert_eq!(grow(len, classes), classes.class(9 + len + MAX_PREALLOC + 1));
     }
 }

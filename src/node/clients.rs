@@ -144,7 +144,7 @@ impl Group {
 fn fitted_reply_buffer(size: u64, peak: u64) -> u64 {
     if peak == size {
         (2 * size).min(REPLY_BUFFER_MAX)
-    } else if peak < size / 2 {
+    } else if size / 2 >= REPLY_BUFFER_MIN && peak < size / 2 {
         (peak + 1).max(REPLY_BUFFER_MIN)
     } else {
         size
@@ -219,6 +219,7 @@ mod tests {
         assert_eq!(fitted_reply_buffer(16_384, 16_384), 16_384);
         assert_eq!(fitted_reply_buffer(16_384, 3_000), 3_001);
         assert_eq!(fitted_reply_buffer(4_096, 3_000), 4_096);
+        assert_eq!(fitted_reply_buffer(2_047, 500), 2_047, "half of it is below the smallest");
         assert_eq!(fitted_reply_buffer(1024, 0), 1024);
     }
 

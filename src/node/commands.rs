@@ -65,7 +65,7 @@ impl Reply {
             Reply::Hit(length) => length + string::digits(length.cast_signed()) + 5,
             Reply::Miss | Reply::Done => 5,
             Reply::Nothing => 4,
-            Reply::OutOfMemory => 64,
+            Reply::OutOfMemory => 58,
         }
     }
 }
@@ -106,13 +106,9 @@ impl Node {
     #[inline(never)]
     fn dispatch(&mut self, command: Command, key: KeyRef, write: &Write) -> Reply {
         match command {
-            Command::Get | Command::Touch => self.read(key, true),
-            Command::StrLen => match self.read(key, true) {
-                // The reply is a number, not the value.
-                Reply::Hit(_) => Reply::Hit(0),
-                other => other,
-            },
-            Command::Exists => self.read(key, false),
+            Command::Get => self.read(key, true),
+            Command::Touch | Command::StrLen => without_value(self.read(key, true)),
+            Command::Exists => without_value(self.read(key, false)),
             Command::GetEx => self.read_and(key, |node, slot| node.expire(slot, write)),
             Command::GetExPersist => self.read_and(key, Node::persist),
             Command::GetDel => self.read_and(key, Node::delete_key),
@@ -202,7 +198,7 @@ impl Node {
         let sizes = self.keys.entries[slot as usize].sizes;
         match sizes.encoding {
             string::Encoding::Int => string::digits(sizes.payload.cast_signed()),
-            string::Encoding::Embstr | string::Encoding::Raw => sizes.payload,
+            _ => sizes.payload,
         }
     }
 
@@ -291,8 +287,7 @@ impl Node {
                 // A new value is made raw, with exactly the bytes it needs.
                 let steps = self.profile.rehash_steps_insert - self.profile.rehash_steps_lookup;
                 self.rehash_step(TableName::Main, steps);
-                let class = self.classes.class(crate::layout::sds::request(end));
-                let value = string::raw(class, self.profile, self.classes);
+                let value = string::padded(end, self.profile, self.classes);
                 self.add_key(key, write.key_length, end, value);
             }
             Some(slot) => {
@@ -315,6 +310,8 @@ impl Node {
     fn del(&mut self, key: KeyRef) -> Reply {
         // A key that has expired is deleted by the check before, and not by DEL.
         if key.id == NO_ID || self.keys.index[key.id as usize] == NIL {
+            self.rehash_step(TableName::Expires, 1);
+            self.rehash_step(TableName::Main, 1);
             return Reply::Nothing;
         }
         let slot = self.keys.index[key.id as usize];
@@ -345,6 +342,7 @@ impl Node {
         if self.evict_before_command() == Evicted::Failed {
             return self.refuse(key);
         }
+        self.rehash_step(TableName::Main, self.profile.rehash_steps_lookup);
         if !self.keys.entries[slot as usize].present() || self.expire_if_needed(slot) {
             return Reply::Nothing;
         }
@@ -374,5 +372,13 @@ impl Node {
         if self.keys.entries[slot as usize].has_ttl() {
             self.remove_ttl(slot);
         }
+    }
+}
+
+/// A reply that is a number, not the value.
+fn without_value(reply: Reply) -> Reply {
+    match reply {
+        Reply::Hit(_) => Reply::Hit(0),
+        other => other,
     }
 }

@@ -17,7 +17,7 @@ pub(crate) const INITIAL_BUCKETS: u64 = 4;
 pub(crate) const BUCKET_BYTES: u64 = 8;
 
 /// Empty buckets that one step of rehash may skip.  Source: `dictRehash`, `n*10`.
-const EMPTY_VISITS_PER_STEP: u64 = 10;
+const EMPTY_VISITS_PER_STEP: usize = 10;
 
 /// Buckets that sampling may look at for each key wanted.  Source: `dictGetSomeKeys`, `count*10`.
 const SAMPLE_STEPS_PER_KEY: usize = 10;
@@ -167,21 +167,16 @@ impl Dict {
     /// Moves up to `steps` non-empty buckets to the new array; says so when the old one is empty and freed.
     pub(crate) fn rehash(&mut self, steps: u64, chain: &mut impl Chain) -> Option<RehashEnded> {
         let mut at = self.rehash_at?;
-        let mut empty_visits = steps * EMPTY_VISITS_PER_STEP;
         for _ in 0..steps {
             if self.used[0] == 0 {
                 break;
             }
-            while self.heads[0][at] == NIL {
+            let ahead = self.heads[0][at..].iter().take(EMPTY_VISITS_PER_STEP).take_while(|&&head| head == NIL).count();
+            at += ahead;
+            if ahead < EMPTY_VISITS_PER_STEP {
+                self.move_bucket(at, chain);
                 at += 1;
-                empty_visits -= 1;
-                if empty_visits == 0 {
-                    self.rehash_at = Some(at);
-                    return None;
-                }
             }
-            self.move_bucket(at, chain);
-            at += 1;
         }
         self.rehash_at = Some(at);
         (self.used[0] == 0).then(|| self.end_rehash())

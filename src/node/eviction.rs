@@ -155,6 +155,8 @@ impl Node {
         }
         loop {
             self.populate_pool(table, policy.ranking);
+            // Taking a candidate from the pool looks it up in the policy's table.
+            self.rehash_step(table, 1);
             let entries = &self.keys.entries;
             let wanted = |slot: Slot| table == TableName::Main || entries[slot as usize].has_ttl();
             if let Some(victim) = self.eviction.pool.pop(&self.keys, wanted) {
@@ -190,6 +192,10 @@ impl Node {
                 self.expires.sample(samples as usize, start, &chain, &mut self.rng, &mut sample)
             }
         };
+        if table == TableName::Expires && ranking != EvictionRanking::Ttl {
+            // The objects of keys sampled from the expires table are looked up in the main one.
+            self.rehash_step(TableName::Main, drawn as u32);
+        }
         for &slot in &sample[..drawn] {
             let clock = self.keys.entries[slot as usize].clock();
             let score = match ranking {

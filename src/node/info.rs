@@ -125,7 +125,7 @@ impl Node {
     fn overhead(&self) -> u64 {
         let per_key = self.profile.dict_entry + self.profile.robj;
         self.startup
-            + self.profile.overhead_caches
+            + self.overhead_caches
             + self.clients.mem_clients_normal()
             + self.main.len() * per_key
             + self.expires.len() * self.profile.expires_entry

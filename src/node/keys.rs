@@ -138,7 +138,7 @@ impl Sizes {
     /// The value as it is allocated; `object_class`: class of the object of a raw value (B).
     pub(crate) fn value(self, object_class: u64) -> StringValue {
         let total = u64::from(self.value_total);
-        let bytes_class = if self.encoding == Encoding::Raw { total - object_class } else { 0 };
+        let bytes_class = if self.encoding.is_raw() { total - object_class } else { 0 };
         StringValue { encoding: self.encoding, bytes_class, total }
     }
 

@@ -112,6 +112,8 @@ pub struct Node {
     /// A child process lives: recency and rehash are frozen, tables avoid growth.
     child_active: bool,
     startup: u64,
+    /// Script and function caches of an empty server (B).
+    overhead_caches: u64,
     entry_class: u64,
     expires_entry_class: u64,
     object_class: u64,
@@ -158,6 +160,10 @@ impl Node {
             cron_loops: 0,
             child_active: false,
             startup: info::startup_memory(profile, setup.allocator, &setup.config),
+            overhead_caches: match setup.allocator {
+                Allocator::Bundled => profile.overhead_caches_bundled,
+                Allocator::System => profile.overhead_caches_system,
+            },
             entry_class: classes.class(profile.dict_entry),
             expires_entry_class: classes.class(profile.expires_entry),
             object_class: classes.class(profile.robj),
@@ -314,6 +320,8 @@ impl Node {
     fn delete_key(&mut self, slot: Slot) {
         if self.keys.entries[slot as usize].has_ttl() {
             self.remove_ttl(slot);
+        } else {
+            self.rehash_step(notice::TableName::Expires, 1);
         }
         self.rehash_step(notice::TableName::Main, 1);
         self.main.remove(slot, &mut MainChain(&mut self.keys.entries));
@@ -351,6 +359,8 @@ impl Node {
     /// Gives a key a TTL that ends at `expire_at` (ms of the server's clock), or moves the one it has.
     fn set_ttl(&mut self, slot: Slot, expire_at: u64) {
         self.keys.ensure_timed();
+        // The key is found in the main table once more.  Source: `setExpire`.
+        self.rehash_step(notice::TableName::Main, 1);
         let bytes = self.key_bytes(self.keys.entries[slot as usize].sizes) + self.expires_entry_class;
         if self.keys.entries[slot as usize].has_ttl() {
             self.rehash_step(notice::TableName::Expires, 1);

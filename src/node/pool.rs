@@ -66,7 +66,8 @@ impl Pool {
                 NO_ID => NIL,
                 owner => keys.index[owner as usize],
             };
-            if slot != NIL && wanted(slot) {
+            // An id can have passed on to another key.
+            if slot != NIL && keys.entries[slot as usize].hash == candidate.hash && wanted(slot) {
                 return Some(slot);
             }
         }

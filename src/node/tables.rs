@@ -111,17 +111,28 @@ impl Node {
         if !self.config.activerehashing {
             return;
         }
-        let buckets = self.costs.rehash_buckets_per_ms;
         if self.main.rehashing() {
+            let buckets = self.costs.rehash_buckets(self.rehash_reads(TableName::Main));
             self.rehash(TableName::Main, |node| {
                 node.main.rehash_buckets(buckets, &mut MainChain(&mut node.keys.entries))
             });
         } else if self.expires.rehashing() {
+            let buckets = self.costs.rehash_buckets(self.rehash_reads(TableName::Expires));
             self.rehash(TableName::Expires, |node| {
                 let chain = &mut ExpiresChain::of(&mut node.keys);
                 node.expires.rehash_buckets(buckets, chain)
             });
         }
+    }
+
+    /// What a rehash of a whole table reads and writes: its arrays, its entries, and the keys that are hashed anew (B).
+    fn rehash_reads(&self, table: TableName) -> u64 {
+        let entries = match table {
+            TableName::Main => MemoryPart::Entries,
+            TableName::Expires => MemoryPart::ExpiresEntries,
+        };
+        let keys = self.ledger.part(MemoryPart::Keys) * self.dict(table).len() / self.main.len().max(1);
+        self.ledger.part(table.part()) + self.ledger.part(entries) + keys
     }
 
     /// Runs a piece of rehash, unless a child freezes it, and frees the old array when it was the last.

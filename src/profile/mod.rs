@@ -36,8 +36,10 @@ pub struct Profile {
     pub client_struct: u64,
     /// Bytes of a client's key in the index of client ids, on average (B).
     pub client_index: u64,
-    /// Script and function caches that `used_memory_overhead` counts on an empty server (B).
-    pub overhead_caches: u64,
+    /// Script and function caches that `used_memory_overhead` counts on an empty server, bundled jemalloc (B).
+    pub overhead_caches_bundled: u64,
+    /// The same with the distribution's jemalloc (B).
+    pub overhead_caches_system: u64,
     /// Steps of incremental rehash made by a command that looks a key up.
     pub rehash_steps_lookup: u32,
     /// Steps made by a command that adds a key, its lookup included.

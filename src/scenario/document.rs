@@ -252,9 +252,11 @@ fn costs(root: &Table<'_>) -> Costs {
     let nanos = |key: &'static str| table.get(key).and_then(|item| cost(&item));
     costs.expire_key_ns = nanos("expire-key").unwrap_or(costs.expire_key_ns);
     costs.evict_key_ns = nanos("evict-key").unwrap_or(costs.evict_key_ns);
-    if let Some(item) = table.get("rehash-buckets-per-ms") {
-        costs.rehash_buckets_per_ms = item.u32_in(1..=1_000_000).map_or(costs.rehash_buckets_per_ms, u64::from);
-    }
+    let buckets = |key: &'static str| table.get(key).and_then(|item| item.u32_in(1..=1_000_000)).map(u64::from);
+    costs.rehash_buckets_per_ms = buckets("rehash-buckets-per-ms").unwrap_or(costs.rehash_buckets_per_ms);
+    let cached = buckets("rehash-buckets-per-ms-cached").unwrap_or(costs.rehash_buckets_per_ms_cached);
+    costs.rehash_buckets_per_ms_cached = cached.max(costs.rehash_buckets_per_ms);
+    costs.cpu_cache = table.get("cpu-cache").and_then(|item| item.size()).map_or(costs.cpu_cache, |size| size.0);
     table.finish();
     costs
 }

@@ -91,7 +91,7 @@ pub(super) const CLIENTS: TableKeys = TableKeys {
 /// `[costs]`.
 pub(super) const COSTS: TableKeys = TableKeys {
     path: "costs",
-    keys: &["expire-key", "evict-key", "rehash-buckets-per-ms"],
+    keys: &["expire-key", "evict-key", "rehash-buckets-per-ms", "rehash-buckets-per-ms-cached", "cpu-cache"],
     planned: &["snapshot-key", "fork-per-gb"],
 };
 

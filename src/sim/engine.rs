@@ -353,7 +353,7 @@ fn write_of(
         | Command::Unlink
         | Command::Persist
         | Command::Touch => NO_WRITE,
-        Command::GetEx | Command::Expire => Write { ttl_ms: ttl(rng), ..NO_WRITE },
+        Command::GetEx | Command::Expire => Write { ttl_ms: ttl(rng).map(whole_seconds), ..NO_WRITE },
         Command::Append | Command::SetRange => Write {
             key_length: family.key_length(named.number),
             payload: match &traffic.write_size {
@@ -375,12 +375,17 @@ fn write_of(
             payload: family.payload(named.number, rng),
             offset: 0,
             ttl_ms: match command {
-                Command::SetEx => ttl(rng).map(|ms| ms.div_ceil(1000) * 1000),
+                Command::SetEx => ttl(rng).map(whole_seconds),
                 Command::SetKeepTtl | Command::SetNxPlain | Command::Incr => None,
                 _ => ttl(rng),
             },
         },
     }
+}
+
+/// A TTL as EX and EXPIRE take it: whole seconds, rounded up (ms).
+fn whole_seconds(ms: u64) -> u64 {
+    ms.div_ceil(1000) * 1000
 }
 
 fn families(scenario: &Scenario, seed: u64) -> Vec<Family> {

@@ -159,6 +159,17 @@ impl Family {
         }
     }
 
+    /// The number of a key that is present, by its rank; its hash stands in for a key without id.
+    pub(super) fn number_of(&self, rank: Option<u32>, hash: u32) -> u64 {
+        let Some(rank) = rank else { return u64::from(hash) };
+        if self.ranked(rank).key.hash == hash {
+            return u64::from(rank);
+        }
+        // The id has passed on to the newest key that took it.
+        let newest = u64::from(self.ids) + self.made - 1;
+        newest - (newest - u64::from(rank)) % u64::from(self.ids)
+    }
+
     /// The TTL that keys of the family are given.
     pub(super) fn own_ttl(&self) -> &Ttl {
         &self.ttl

@@ -120,7 +120,8 @@ impl Job {
             Work::Overwrite(keys) => {
                 let Some((slot, hash)) = keys.pop() else { return false };
                 if node.keys().holds(slot, hash) {
-                    let payload = family.sized_payload(self.value_size.as_ref(), u64::from(hash), rng);
+                    let number = family.number_of(node.keys().rank(slot, family.first_id()), hash);
+                    let payload = family.sized_payload(self.value_size.as_ref(), number, rng);
                     node.overwrite_slot(slot, payload);
                 }
             }

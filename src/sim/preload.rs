@@ -63,7 +63,7 @@ fn load(node: &mut Node, preload: &Preload, family: &Family, rng: &mut Xoshiro25
         let named = family.ranked(family.order.apply(shuffle.position(position)));
         let ttl = match preload.ttl {
             PreloadTtl::Residual => family.own_ttl().residual(rng),
-            PreloadTtl::Full => family.own_ttl().sample(rng),
+            PreloadTtl::Full => family.ttl(None, named.number, SimTime::ZERO, rng),
         };
         let payload = family.payload(named.number, rng);
         node.load(named.key, family.key_length(named.number), payload, ttl);

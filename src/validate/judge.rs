@@ -20,6 +20,10 @@ const OBSERVER_REPLY_NEW: f64 = 16_384.0;
 const OBSERVER_REPLY_SETTLED: f64 = 2_048.0;
 /// A second connection that loads keys: struct, query buffer, reply buffer before it is fitted (B).
 const LOADING_CONNECTION: f64 = 38_058.0;
+/// A reply buffer that was fitted to short replies (B).  Source: `PROTO_REPLY_MIN_BYTES`.
+const REPLY_FITTED: f64 = 1_024.0;
+/// Time between two looks of cron at a connection while there are few (s).  Source: `clientsCron`.
+const CLIENTS_CRON_SECONDS: f64 = 0.1;
 /// Commands of the measuring client besides those of the case.
 const OBSERVER: sim::Observer = &["PING", "INFO", "DBSIZE"];
 
@@ -182,11 +186,11 @@ fn curve_figures(measurement: &Measurement, run: &Run) -> Vec<Figure> {
     let Some(before) = measurement.seen("before.used_memory") else { return Vec::new() };
     let Some(first) = run.timeline.first() else { return Vec::new() };
     let mut figures = Vec::new();
-    for [keys, used, _] in measurement.curve() {
+    for [keys, used, seconds] in measurement.curve() {
         let Some(sample) = run.timeline.iter().min_by_key(|s| s.keys.abs_diff(keys as u64)) else { continue };
         let table = |s: &Sample| s.parts[crate::node::ledger::MemoryPart::MainTable as usize] as f64;
         let per_key = (sample.used_memory as f64 - table(sample) - first.used_memory as f64) / sample.keys as f64;
-        let rest = before + keys * per_key + HISTOGRAM + LOADING_CONNECTION;
+        let rest = before + keys * per_key + HISTOGRAM + LOADING_CONNECTION - 2.0 * reply_buffer_given_back(seconds);
         // Other tables differ by at least an eighth of a table; the rest is known far better.
         if (used - rest - table(sample)).abs() < table(sample) / 8.0 {
             let name = format!("used_memory at {keys} keys");
@@ -194,6 +198,13 @@ fn curve_figures(measurement: &Measurement, run: &Run) -> Vec<Figure> {
         }
     }
     figures
+}
+
+/// What cron has taken from a new connection's reply buffer by then (B), as an expectation: its second look fits the
+/// buffer, and when the first one comes is not recorded.
+fn reply_buffer_given_back(seconds: f64) -> f64 {
+    let fitted = (seconds / CLIENTS_CRON_SECONDS - 1.0).clamp(0.0, 1.0);
+    fitted * (OBSERVER_REPLY_NEW - REPLY_FITTED)
 }
 
 fn cache_figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, String> {
