@@ -181,7 +181,7 @@ fn sentence(scenario: &Scenario, run: &Run) -> String {
         let arrays = Bytes(run.peak.rehashing_bytes);
         return format!(
             "Memory peaks at {peak} after {}, while a hash table rehashes: \
-             {arrays} of it is the old array, which lives until its last bucket has moved.",
+             {arrays} of it are old bucket arrays, which live until their last bucket has moved.",
             run.peak.at
         );
     }

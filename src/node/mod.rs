@@ -20,6 +20,7 @@ mod expiry;
 mod info;
 pub(crate) mod keys;
 pub mod ledger;
+pub mod link;
 pub mod notice;
 mod pending;
 mod pool;

@@ -1,5 +1,7 @@
 //! What the server does that is worth marking on the curve.
 
+use super::dict::BUCKET_BYTES;
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EventKind {
@@ -36,6 +38,17 @@ pub enum EventKind {
     ExpireTimeCapReached,
     /// An event of the scenario took place; the text is its description.
     Scenario(String),
+}
+
+impl EventKind {
+    /// Bytes of the array that a rehash fills; 0 for all else (B).
+    #[must_use]
+    pub fn new_array_bytes(&self) -> u64 {
+        match self {
+            EventKind::RehashStarted { to_buckets, .. } => to_buckets * BUCKET_BYTES,
+            _ => 0,
+        }
+    }
 }
 
 /// A table of the database.

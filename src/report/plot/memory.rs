@@ -12,6 +12,8 @@ use plotters::prelude::*;
 const SMALL: f64 = 0.01;
 /// Events in the key at most.
 const EVENTS: usize = 9;
+/// A rehash is marked when its new array is at least this share of the peak.
+const SEEN: f64 = 0.02;
 /// Pixels between two numbers above the chart.
 const APART: f64 = 16.0;
 /// Room above the highest point, as a share.
@@ -54,7 +56,7 @@ fn layers(run: &Run) -> Vec<Layer> {
     layers
 }
 
-/// The events worth a mark: those of the scenario and the firsts, then what the tables did.
+/// The events worth a mark: those of the scenario and the firsts, then the rehashes that the curve shows.
 fn marked(run: &Run) -> Vec<&Event> {
     let important = |event: &&Event| {
         matches!(
@@ -63,7 +65,8 @@ fn marked(run: &Run) -> Vec<&Event> {
         )
     };
     let mut events: Vec<&Event> = run.events.iter().filter(important).take(EVENTS).collect();
-    let rest = run.events.iter().filter(|e| !important(e) && matches!(e.kind, EventKind::RehashStarted { .. }));
+    let seen = |event: &&Event| event.kind.new_array_bytes() as f64 >= SEEN * run.peak.used_memory.max(1) as f64;
+    let rest = run.events.iter().filter(seen);
     let room = EVENTS - events.len();
     events.extend(rest.take(room));
     events.sort_by_key(|event| event.at);
@@ -160,9 +163,14 @@ impl Memory<'_> {
         entries.push((INK, "peak".to_owned()));
         let mut y = chart::legend(side, &entries, 26)? + 14;
         for (number, event) in events.iter().enumerate() {
+            if y > super::SIZE.1.cast_signed() - 60 {
+                let more = format!("… and {} more in report.md", events.len() - number);
+                chart::text(side, &more, (6, y), 14, INK)?;
+                break;
+            }
             let head = format!("{}  after {}", number + 1, event.at);
             chart::text(side, &head, (6, y), 14, INK)?;
-            for line in wrapped(&format::event(&event.kind).replace('\u{202f}', " "), 32) {
+            for line in wrapped(&format::event(&event.kind).replace('\u{202f}', "\u{a0}"), 32) {
                 y += 18;
                 chart::text(side, &line, (20, y), 13, RGBColor(110, 110, 110))?;
             }
