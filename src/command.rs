@@ -106,6 +106,13 @@ impl Command {
         &COMMANDS[self as usize]
     }
 
+    /// Whether it can change a key (the server's `write` flag).
+    #[inline]
+    #[must_use]
+    pub fn writes(self) -> bool {
+        !matches!(self, Command::Get | Command::StrLen | Command::Exists | Command::Touch)
+    }
+
     /// The command that a scenario calls `name` (upper or lower case).
     #[must_use]
     pub fn find(name: &str) -> Option<Command> {

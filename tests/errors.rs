@@ -274,6 +274,19 @@ fn distributions() {
 }
 
 #[test]
+fn machines_that_cannot_be() {
+    check_added(&[
+        ("host_memory", "[host]\nmemory = \"lots\""),
+        ("host_huge_pages", "[host]\ntransparent-hugepages = \"allways\""),
+        ("host_overcommit", "[host]\novercommit-memory = 3"),
+        ("host_snapshot_rate", "[host]\nsnapshot-rate = \"60mb\""),
+        ("host_key", "[host]\nmemori = \"2gb\""),
+        ("bgsave_duration", "[[event]]\nat = \"1m\"\nkind = \"bgsave\"\nduration = \"0s\""),
+        ("policy_host_utilisation", "[policy]\nhost-utilisation = 1.5"),
+    ]);
+}
+
+#[test]
 fn what_is_not_modelled_says_so() {
     check_changed(&[
         ("planned_type", "type = \"string\"", "type = \"hash\""),
@@ -289,12 +302,11 @@ fn what_is_not_modelled_says_so() {
         ("planned_replica", "[[replica]]\nname = \"r\"\nlink = \"200mb/s\""),
         ("planned_trace", "[[trace]]\npath = \"t.csv\"\nformat = \"csv\""),
         ("planned_channel", "[[channel]]\nname = \"news\""),
-        ("planned_host", "[host]\nmemory = \"2gb\""),
-        ("planned_event", "[[event]]\nat = \"1m\"\nkind = \"bgsave\""),
+        ("planned_host", "[host]\nnetwork-rate = \"2gb/s\""),
+        ("planned_event", "[[event]]\nat = \"1m\"\nkind = \"aof-rewrite\""),
         ("planned_flushall_async", "[[event]]\nat = \"1m\"\nkind = \"flushall\"\nasync = true"),
-        ("planned_cost", "[costs]\nfork-per-gb = \"12ms\""),
         ("planned_config_set", "[[event]]\nat = \"1m\"\nkind = \"config-set\"\nconfig = { appendonly = \"yes\" }"),
-        ("planned_metric", "[thresholds]\nhost_ratio = [\"max<0.8\"]"),
+        ("planned_metric", "[thresholds]\nfull_sync_loops = [\"count==0\"]"),
     ]);
     let scenario = parse(&changed("save = \"\"", "save = \"\"\nappendonly = \"yes\""), &[]);
     let warnings = scenario.unwrap_or_else(|error| panic!("{error}")).warnings;

@@ -36,6 +36,11 @@ fn every_eviction_policy_measured() {
 }
 
 #[test]
+fn copies_of_a_snapshot_under_writes() {
+    check("cow.redis-7.0.15-debian.jsonl", 10);
+}
+
+#[test]
 fn expiry_steady_mixed_and_en_masse() {
     check("expiry.redis-7.0.15-debian.jsonl", 4);
 }

@@ -1,5 +1,6 @@
 //! From runs to findings: verdict, what drove the peak, recommended `maxmemory`, thresholds.  Pure.
 
+mod host;
 mod recommend;
 pub mod series;
 mod stats;
@@ -8,6 +9,7 @@ mod verdict;
 
 use crate::record::Run;
 use crate::scenario::Scenario;
+pub use host::HostRecommendation;
 pub use recommend::{BudgetLine, Recommendation};
 pub use stats::Spread;
 pub use threshold::ThresholdResult;
@@ -26,6 +28,8 @@ pub struct Findings {
     pub verdict: Verdict,
     /// What `maxmemory` should be, and what to change.
     pub recommendation: Recommendation,
+    /// What the host must have.
+    pub host: HostRecommendation,
     /// What had to hold.
     pub thresholds: Vec<ThresholdResult>,
 }
@@ -51,6 +55,7 @@ static EMPTY: std::sync::LazyLock<Run> = std::sync::LazyLock::new(Run::default);
 pub fn analyse(scenario: Scenario, runs: Vec<Run>, path: &str) -> Findings {
     let thresholds = threshold::evaluate(&scenario, &runs);
     let recommendation = recommend::recommend(&scenario, worst(&runs));
+    let host = host::recommend(&scenario, worst(&runs));
     let verdict = verdict::judge(&scenario, &runs, worst(&runs), &thresholds);
-    Findings { path: path.to_owned(), scenario, runs, verdict, recommendation, thresholds }
+    Findings { path: path.to_owned(), scenario, runs, verdict, recommendation, host, thresholds }
 }

@@ -5,7 +5,7 @@
 //! compared by itself.
 
 use super::series;
-use crate::record::{Run, Sample};
+use crate::record::{HostPart, Run, Sample};
 use crate::scenario::{Aggregation, Comparison, Scenario, Threshold};
 use crate::units::{Micros, SimTime};
 use serde::Serialize;
@@ -108,6 +108,10 @@ fn value(metric: &str, timeline: &[Sample], index: usize) -> f64 {
         "used_ratio" => series::used_ratio(sample),
         "hit_ratio" => series::hit_ratio(&before.counters, counters),
         "oom_errors" => counters.oom_errors as f64,
+        "host_ratio" => series::ratio(sample.host.total(), sample.host_limit),
+        "oom_kills" => counters.oom_kills as f64,
+        "host_memory_bytes" => sample.host.total() as f64,
+        "copy_on_write_bytes" => sample.host.part(HostPart::CopyOnWrite) as f64,
         "evicted_keys" => counters.evicted_keys as f64,
         "expired_keys" => counters.expired_keys as f64,
         "used_memory" => sample.used_memory as f64,

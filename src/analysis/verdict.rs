@@ -1,5 +1,6 @@
 //! The verdict: pass, warn or fail; what drove the peak; one sentence that says so.
 
+use super::host;
 use super::recommend::full_by_design;
 use super::series;
 use super::threshold::ThresholdResult;
@@ -56,12 +57,16 @@ pub(super) fn judge(scenario: &Scenario, runs: &[Run], shown: &Run, thresholds: 
     let mut failures = Vec::new();
     failures.extend(rejected.then_some("write_rejected"));
     failures.extend(evicting.then_some("evicting"));
+    let killed = runs.iter().any(|run| run.end.counters.oom_kills > 0);
+    let fork_failed = runs.iter().any(|run| run.end.counters.fork_failures > 0);
+    failures.extend(killed.then_some("oom_killed"));
+    failures.extend(fork_failed.then_some("fork_failed"));
     let mut reasons: Vec<String> = thresholds
         .iter()
         .filter(|threshold| !threshold.pass)
         .map(|t| format!("threshold breached: {} {} (value {})", t.metric, t.expression, t.value))
         .collect();
-    let failed = rejected || !reasons.is_empty();
+    let failed = rejected || killed || fork_failed || !reasons.is_empty();
     reasons.extend(outside_policy(scenario, shown));
     let status = match (failed, reasons.is_empty()) {
         (true, _) => Status::Fail,
@@ -74,10 +79,11 @@ pub(super) fn judge(scenario: &Scenario, runs: &[Run], shown: &Run, thresholds: 
 /// What is outside `[policy]`.  A cache that is full by design is not.
 fn outside_policy(scenario: &Scenario, run: &Run) -> Vec<String> {
     let mut reasons = Vec::new();
+    let policy = &scenario.policy;
+    reasons.extend(host::outside_policy(scenario, run));
     if full_by_design(scenario, run) {
         return reasons;
     }
-    let policy = &scenario.policy;
     if let Some(since) = above_for(&run.timeline, policy.alarm_ratio, policy.alarm_for) {
         reasons.push(format!(
             "used_memory / maxmemory stays above {} for {} and more from {since} on",
@@ -117,12 +123,15 @@ fn rehash_drives(run: &Run) -> bool {
     series::ratio(run.peak.rehashing_bytes, run.peak.used_memory) >= DRIVING_SHARE / 2.0
 }
 
-/// What made the peak, the first that applies:
+/// What made the peak, the first that applies: what passed the host's limit, if it was passed;
 /// two tables alive while one rehashes (a tenth of the peak and more); expired keys still there (likewise); the cache
 /// full by design; keys without a TTL that pile up (growth at the end, most keys untimed); growth that has not levelled
 /// off; else the largest part.
 fn driver(scenario: &Scenario, run: &Run) -> &'static str {
     let peak = run.peak.used_memory;
+    if let Some(driver) = host::driver(scenario, run) {
+        return driver;
+    }
     if rehash_drives(run) {
         return "hash table rehash";
     }
@@ -145,6 +154,9 @@ fn driver(scenario: &Scenario, run: &Run) -> &'static str {
 }
 
 fn sentence(scenario: &Scenario, run: &Run) -> String {
+    if let Some(sentence) = host::sentence(scenario, run) {
+        return sentence;
+    }
     let peak = Bytes(run.peak.used_memory);
     let policy = scenario.config.maxmemory_policy.entry();
     if run.write_rejected.count > 0 {

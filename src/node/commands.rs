@@ -54,6 +54,8 @@ pub enum Reply {
     Nothing,
     /// `OOM command not allowed when used memory > 'maxmemory'`.
     OutOfMemory,
+    /// `MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. …`
+    Misconf,
 }
 
 impl Reply {
@@ -66,6 +68,7 @@ impl Reply {
             Reply::Miss | Reply::Done => 5,
             Reply::Nothing => 4,
             Reply::OutOfMemory => 58,
+            Reply::Misconf => 315,
         }
     }
 }
@@ -82,6 +85,10 @@ impl Node {
         if evicted == Evicted::Failed && spec.deny_oom {
             return self.refuse(key);
         }
+        if self.refuses_after_failed_save() && command.writes() {
+            self.counters.misconf_errors += 1;
+            return Reply::Misconf;
+        }
         if spec.deny_oom && self.refusing {
             self.refusing = false;
             self.note_event(EventKind::OomLast);
@@ -89,7 +96,13 @@ impl Node {
         let reply = match command {
             // What most requests are, without the way through the table of commands.
             Command::Get => self.read(key, true),
-            _ => self.dispatch(command, key, write),
+            _ => {
+                let reply = self.dispatch(command, key, write);
+                if command.writes() && matches!(reply, Reply::Done | Reply::Hit(_)) {
+                    self.persistence.note_change();
+                }
+                reply
+            }
         };
         if spec.counts_hits {
             let hit = matches!(reply, Reply::Hit(_));
@@ -245,7 +258,7 @@ impl Node {
         let steps = self.profile.rehash_steps_insert - self.profile.rehash_steps_lookup - 1;
         self.rehash_step(TableName::Main, steps);
         let (payload, value) = self.stored(payload);
-        self.replace_value(slot, payload, value);
+        self.replace_value(slot, payload, value, false);
         // The new object has a clock of its own, or inherits the old one's: they differ only while a child lives,
         // since the lookup has just touched the old object.
         if self.child_active && !self.counts_accesses() && !self.profile.lru_inherited_on_overwrite {
@@ -262,7 +275,7 @@ impl Node {
             Some(slot) => {
                 let old = self.keys.entries[slot as usize].sizes.payload.cast_signed();
                 let (payload, value) = self.stored(Payload::Int(old.saturating_add(1)));
-                self.replace_value(slot, payload, value);
+                self.replace_value(slot, payload, value, true);
             }
         }
         Reply::Done
@@ -304,7 +317,7 @@ impl Node {
         let old_length = self.value_length(slot);
         let before = self.keys.entries[slot as usize].sizes.value(self.object_class);
         let after = string::grown(before, old_length, length, self.profile, self.classes);
-        self.replace_value(slot, length, after);
+        self.replace_value(slot, length, after, true);
     }
 
     fn del(&mut self, key: KeyRef) -> Reply {
@@ -330,6 +343,7 @@ impl Node {
         // Eviction may have taken the key itself.
         if self.keys.entries[slot as usize].present() {
             self.delete_key(slot);
+            self.persistence.note_change();
         }
         self.note_peak();
     }
@@ -348,6 +362,7 @@ impl Node {
         }
         self.touch(slot);
         self.overwrite(slot, payload);
+        self.persistence.note_change();
         self.note_peak();
         Reply::Done
     }

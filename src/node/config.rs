@@ -1,5 +1,6 @@
 //! What the modelled server is told: redis.conf's directives that move memory, and what things cost on its machine.
 
+use super::persistence::SavePoint;
 use crate::units::Bytes;
 
 /// `maxmemory-policy`.
@@ -164,6 +165,16 @@ pub struct ServerConfig {
     pub maxclients: u32,
     /// `latency-tracking`: a histogram for each command.
     pub latency_tracking: bool,
+    /// `save`.
+    pub save: Vec<SavePoint>,
+    /// `rdbcompression`.
+    pub rdbcompression: bool,
+    /// `stop-writes-on-bgsave-error`.
+    pub stop_writes_on_bgsave_error: bool,
+    /// `oom-score-adj`: a child goes before the server when the kernel kills.
+    pub oom_score_adj: bool,
+    /// `disable-thp`: the server turns huge pages off for itself.
+    pub disable_thp: bool,
 }
 
 impl Default for ServerConfig {
@@ -183,6 +194,13 @@ impl Default for ServerConfig {
             databases: 16,
             maxclients: 10_000,
             latency_tracking: true,
+            save: [(3600, 1), (300, 100), (60, 10_000)]
+                .map(|(seconds, changes)| SavePoint { seconds, changes })
+                .to_vec(),
+            rdbcompression: true,
+            stop_writes_on_bgsave_error: true,
+            oom_score_adj: false,
+            disable_thp: true,
         }
     }
 }
@@ -205,6 +223,11 @@ pub enum Setting {
     Databases(u32),
     Maxclients(u32),
     LatencyTracking(bool),
+    Save(Vec<SavePoint>),
+    Rdbcompression(bool),
+    StopWritesOnBgsaveError(bool),
+    OomScoreAdj(bool),
+    DisableThp(bool),
 }
 
 impl ServerConfig {
@@ -225,6 +248,11 @@ impl ServerConfig {
             Setting::Databases(value) => self.databases = value,
             Setting::Maxclients(value) => self.maxclients = value,
             Setting::LatencyTracking(value) => self.latency_tracking = value,
+            Setting::Save(ref points) => self.save.clone_from(points),
+            Setting::Rdbcompression(value) => self.rdbcompression = value,
+            Setting::StopWritesOnBgsaveError(value) => self.stop_writes_on_bgsave_error = value,
+            Setting::OomScoreAdj(value) => self.oom_score_adj = value,
+            Setting::DisableThp(value) => self.disable_thp = value,
         }
     }
 }
@@ -240,6 +268,10 @@ pub struct Costs {
     pub rehash_buckets_per_ms: u64,
     /// The same with keys and entries in the processor's cache.
     pub rehash_buckets_per_ms_cached: u64,
+    /// CPU of a child to save one key (ns).
+    pub snapshot_key_ns: u64,
+    /// Time that a fork takes for a GiB of resident memory (µs).
+    pub fork_per_gib_us: u64,
     /// The largest table that lies in the processor's cache, entries and keys included (B).
     pub cpu_cache: u64,
 }
@@ -252,6 +284,8 @@ impl Default for Costs {
             evict_key_ns: 3_000,
             rehash_buckets_per_ms: 3_400,
             rehash_buckets_per_ms_cached: 8_300,
+            snapshot_key_ns: 1_000,
+            fork_per_gib_us: 12_000,
             cpu_cache: 6 << 20,
         }
     }

@@ -19,6 +19,14 @@ pub struct Counters {
     pub expired_time_cap_reached_count: u64,
     /// Time with memory over the limit after an eviction cycle (ms).
     pub total_eviction_exceeded_time: u64,
+    /// Forks.
+    pub total_forks: u64,
+    /// Forks that the kernel refused.
+    pub fork_failures: u64,
+    /// Writes refused with `MISCONF`, since the last snapshot failed.
+    pub misconf_errors: u64,
+    /// Processes that the kernel killed for want of memory.
+    pub oom_kills: u64,
 }
 
 /// What the server counts for one keyspace of the scenario.

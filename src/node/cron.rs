@@ -46,6 +46,9 @@ impl Node {
             self.rest_expire_cycle();
         }
         self.resize_and_rehash_in_cron();
+        self.child_cron();
+        self.save_points_cron();
+        self.host_cron();
         self.note_peak();
         self.ledger.assert_balanced();
     }

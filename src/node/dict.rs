@@ -135,9 +135,9 @@ impl Dict {
         self.used[table] += 1;
     }
 
-    /// Removes an entry, which must be there.
+    /// Removes an entry, which must be there; returns the entry whose link to it was changed, if not its bucket's.
     #[inline]
-    pub(crate) fn remove(&mut self, slot: Slot, chain: &mut impl Chain) {
+    pub(crate) fn remove(&mut self, slot: Slot, chain: &mut impl Chain) -> Option<Slot> {
         let hash = chain.hash(slot) as usize;
         for table in 0..2 {
             let heads = &mut self.heads[table];
@@ -149,19 +149,20 @@ impl Dict {
             if at == slot {
                 heads[bucket] = chain.next(slot);
                 self.used[table] -= 1;
-                return;
+                return None;
             }
             while at != NIL {
                 let next = chain.next(at);
                 if next == slot {
                     chain.set_next(at, chain.next(slot));
                     self.used[table] -= 1;
-                    return;
+                    return Some(at);
                 }
                 at = next;
             }
         }
         debug_assert!(false, "an entry to remove is in the table");
+        None
     }
 
     /// Moves up to `steps` non-empty buckets to the new array; says so when the old one is empty and freed.

@@ -156,7 +156,9 @@ proptest! {
                     grow_as_needed(&mut dict);
                     dict.insert(slot, &mut chain);
                 }
-                2 if oracle.remove(&slot) => dict.remove(slot, &mut chain),
+                2 if oracle.remove(&slot) => {
+                    dict.remove(slot, &mut chain);
+                }
                 3 => {
                     if dict.wants_shrink() {
                         dict.resize(buckets_for(dict.len()));

@@ -7,6 +7,7 @@ use super::Node;
 use super::config::{EvictionScope, ServerConfig};
 use super::counters::{Counters, KeyspaceCounters};
 use super::dict::BUCKET_BYTES;
+use super::host::{HostMemory, HostPeak};
 use super::ledger::PARTS;
 use super::notice::EventKind;
 use crate::layout::string::Encoding;
@@ -62,6 +63,16 @@ pub struct NodeInfo {
     pub rehashing_bytes: u64,
     /// `expired_stale_perc` in thousandths of a percent.
     pub expired_stale_millipercent: u64,
+    /// What the kernel counts (B).
+    pub host: HostMemory,
+    /// Memory of the host; zero: not said (B).
+    pub host_limit: u64,
+    /// `rdb_last_cow_size` (B).
+    pub rdb_last_cow_size: u64,
+    /// `rdb_last_bgsave_time_sec` (s).
+    pub rdb_last_bgsave_time_sec: u64,
+    /// `rdb_changes_since_last_save`.
+    pub rdb_changes_since_last_save: u64,
     /// Counters.
     pub counters: Counters,
 }
@@ -112,6 +123,11 @@ impl Node {
             evictable_bytes: self.evictable_bytes(),
             rehashing_bytes: self.rehashing_bytes(),
             expired_stale_millipercent: self.stale_millipercent(),
+            host: self.host_memory(),
+            host_limit: self.host.setup.memory.map_or(0, |memory| memory.0),
+            rdb_last_cow_size: self.persistence.rdb_last_cow_size,
+            rdb_last_bgsave_time_sec: self.persistence.last_bgsave_time_sec,
+            rdb_changes_since_last_save: self.persistence.dirty(),
             counters: self.counters,
         }
     }
@@ -186,6 +202,8 @@ impl Node {
             };
         }
         self.events.clear();
+        self.persistence.reset(self.now_us / 1_000_000);
+        self.host.peak = HostPeak::default();
         self.ledger.reset_peak();
         self.peak = super::PeakRecord::default();
         self.note_peak();

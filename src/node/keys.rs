@@ -26,6 +26,24 @@ const CLOCK_MASK: u32 = (1 << 24) - 1;
 const HAS_TTL: u32 = 1 << 24;
 /// The slot holds a key.
 const PRESENT: u32 = 1 << 25;
+/// From here on a bit for each [`Region`] that was written since the fork.
+const WRITTEN_SHIFT: u32 = 26;
+const WRITTEN_MASK: u32 = 0b1_1111 << WRITTEN_SHIFT;
+
+/// The parts of a key that are allocations of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Region {
+    /// Entry of the main table.
+    Entry,
+    /// Key string.
+    Key,
+    /// Object, embedded string included.
+    Object,
+    /// Bytes of a raw string.
+    Value,
+    /// Entry of the expires table.
+    Timed,
+}
 
 /// A key that is present, or an empty slot.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +94,21 @@ impl Entry {
     #[inline]
     pub(crate) fn present(&self) -> bool {
         self.meta & PRESENT != 0
+    }
+
+    /// Whether a child no longer shares this part of the key, or never did.
+    pub(crate) fn written(&self, region: Region) -> bool {
+        self.meta & (1 << (WRITTEN_SHIFT + region as u32)) != 0
+    }
+
+    /// Notes that this part was written, or made, since the fork.
+    pub(crate) fn set_written(&mut self, region: Region) {
+        self.meta |= 1 << (WRITTEN_SHIFT + region as u32);
+    }
+
+    /// A fork: everything is shared.
+    pub(crate) fn clear_written(&mut self) {
+        self.meta &= !WRITTEN_MASK;
     }
 }
 
@@ -140,6 +173,12 @@ impl Sizes {
         let total = u64::from(self.value_total);
         let bytes_class = if self.encoding.is_raw() { total - object_class } else { 0 };
         StringValue { encoding: self.encoding, bytes_class, total }
+    }
+
+    /// Classes of the object and of the bytes of a raw string; 0 where there is none (B).
+    pub(crate) fn value_classes(self, object_class: u64) -> [u64; 2] {
+        let value = self.value(object_class);
+        [value.total - value.bytes_class, value.bytes_class]
     }
 
     /// Class of the key string (B).

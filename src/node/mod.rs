@@ -4,25 +4,29 @@
 //! `tables` (growth and rehash of the two hash tables), `clients`, `cron`, `info`.  The caller moves the clock, sends
 //! commands and runs cron; nothing here knows of scenarios, rates or samples.
 //!
-//! Left out until the kernel's ledger is modelled: children (BGSAVE, AOF rewrite), replicas, RSS.  What a living child
-//! changes here is in place behind `Node::child_active`: recency and rehash freeze, tables avoid growth.
+//! A child that lives (`child`) freezes recency and rehash and makes tables avoid growth; what writes then copy is
+//! followed in `cow`.
 //!
 //! Invariant: `used_memory` is the sum of the ledger's parts, checked at every cron in debug builds.
 
+pub mod child;
 mod clients;
 mod commands;
 pub mod config;
 pub mod counters;
+pub mod cow;
 mod cron;
 mod dict;
 mod eviction;
 mod expiry;
+pub mod host;
 mod info;
 pub(crate) mod keys;
 pub mod ledger;
 pub mod link;
 pub mod notice;
 mod pending;
+pub mod persistence;
 mod pool;
 mod starts;
 mod tables;
@@ -49,6 +53,10 @@ use std::collections::BTreeSet;
 /// before the run.  *assumed*: nothing depends on the date.
 const EPOCH_SECONDS: u64 = 116 * 86_400;
 
+/// Resident memory of a server beyond what it allocated: binary, libraries, stacks (B).  *measured*: `used_memory_rss`
+/// less `allocator_resident` of idle 7.0.15 servers.
+const PROCESS_BYTES: u64 = 9 << 20;
+
 /// Events kept for one run; further ones are counted.
 const EVENT_LIMIT: usize = 10_000;
 
@@ -73,6 +81,8 @@ pub struct NodeSetup<'a> {
     pub duration: Micros,
     /// Distance between samples.
     pub sample_interval: Micros,
+    /// The machine.
+    pub host: host::HostSetup,
     /// Random numbers of eviction and of LFU counters.
     pub rng: Xoshiro256PlusPlus,
 }
@@ -112,6 +122,9 @@ pub struct Node {
     cron_loops: u64,
     /// A child process lives: recency and rehash are frozen, tables avoid growth.
     child_active: bool,
+    child: Option<Box<child::Child>>,
+    persistence: persistence::Persistence,
+    host: host::Host,
     startup: u64,
     /// Script and function caches of an empty server (B).
     overhead_caches: u64,
@@ -160,6 +173,9 @@ impl Node {
             lfu_minutes: 0,
             cron_loops: 0,
             child_active: false,
+            child: None,
+            persistence: persistence::Persistence::new(epoch_us / 1_000_000),
+            host: host::Host { setup: setup.host, ..host::Host::default() },
             startup: info::startup_memory(profile, setup.allocator, &setup.config),
             overhead_caches: match setup.allocator {
                 Allocator::Bundled => profile.overhead_caches_bundled,
@@ -216,11 +232,6 @@ impl Node {
         self.ledger.used()
     }
 
-    /// Says whether a child process lives, which the model of persistence decides.
-    pub fn set_child_active(&mut self, active: bool) {
-        self.child_active = active;
-    }
-
     /// The keys' columns, for a caller that visits every key.
     pub(crate) fn keys(&self) -> &Keys {
         &self.keys
@@ -262,6 +273,21 @@ impl Node {
     fn over_limit(&self, more: u64) -> bool {
         let max = self.config.maxmemory.0;
         max > 0 && self.ledger.used() + more - self.not_counted() > max
+    }
+
+    /// `used_memory_rss` (B): what the server allocated, and the process itself.
+    fn rss_bytes(&self) -> u64 {
+        self.ledger.used() + PROCESS_BYTES
+    }
+
+    /// What the kernel's socket buffers hold (B).
+    fn socket_bytes(&self) -> u64 {
+        0
+    }
+
+    /// Bytes that a snapshot has to write: keys and values (B).
+    fn payload_bytes(&self) -> u64 {
+        self.ledger.part(MemoryPart::Keys) + self.ledger.part(MemoryPart::Values)
     }
 
     #[inline]
@@ -314,6 +340,9 @@ impl Node {
         let keyspace = &mut self.keyspaces[key.keyspace as usize];
         keyspace.keys += 1;
         keyspace.bytes += bytes;
+        if self.child_active {
+            self.note_added_to_child(slot, sizes);
+        }
         slot
     }
 
@@ -325,7 +354,10 @@ impl Node {
             self.rehash_step(notice::TableName::Expires, 1);
         }
         self.rehash_step(notice::TableName::Main, 1);
-        self.main.remove(slot, &mut MainChain(&mut self.keys.entries));
+        let link = self.main.remove(slot, &mut MainChain(&mut self.keys.entries));
+        if self.child_active {
+            self.note_deleted_to_child(slot, link);
+        }
         let sizes = self.keys.entries[slot as usize].sizes;
         self.ledger.release(MemoryPart::Entries, self.entry_class);
         self.ledger.release(MemoryPart::Keys, sizes.key_class());
@@ -337,8 +369,8 @@ impl Node {
         self.keys.remove(slot);
     }
 
-    /// Replaces a key's value and moves the charges.
-    fn replace_value(&mut self, slot: Slot, payload: u64, value: StringValue) {
+    /// Replaces a key's value and moves the charges; `in_place`: by a command that changes the value it finds.
+    fn replace_value(&mut self, slot: Slot, payload: u64, value: StringValue, in_place: bool) {
         let before = self.keys.entries[slot as usize].sizes;
         self.ledger.release(MemoryPart::Values, u64::from(before.value_total));
         self.ledger.charge(MemoryPart::Values, value.total);
@@ -355,6 +387,9 @@ impl Node {
             let bytes = self.key_bytes(after) + self.expires_entry_class;
             self.pending.add(self.keys.timed[slot as usize].expire_at(), bytes);
         }
+        if self.child_active {
+            self.note_replaced_to_child(slot, before, in_place);
+        }
     }
 
     /// Gives a key a TTL that ends at `expire_at` (ms of the server's clock), or moves the one it has.
@@ -363,7 +398,8 @@ impl Node {
         // The key is found in the main table once more.  Source: `setExpire`.
         self.rehash_step(notice::TableName::Main, 1);
         let bytes = self.key_bytes(self.keys.entries[slot as usize].sizes) + self.expires_entry_class;
-        if self.keys.entries[slot as usize].has_ttl() {
+        let new = !self.keys.entries[slot as usize].has_ttl();
+        if !new {
             self.rehash_step(notice::TableName::Expires, 1);
             self.pending.remove(self.keys.timed[slot as usize].expire_at(), bytes);
         } else {
@@ -379,13 +415,19 @@ impl Node {
         }
         self.keys.timed[slot as usize].set_expire_at(expire_at);
         self.pending.add(expire_at, bytes);
+        if self.child_active {
+            self.note_ttl_set_to_child(slot, new);
+        }
     }
 
     /// Takes a key's TTL away; the key must have one.
     fn remove_ttl(&mut self, slot: Slot) {
         self.rehash_step(notice::TableName::Expires, 1);
         let chain = &mut ExpiresChain::of(&mut self.keys);
-        self.expires.remove(slot, chain);
+        let link = self.expires.remove(slot, chain);
+        if self.child_active {
+            self.note_ttl_removed_to_child(slot, link);
+        }
         self.keys.entries[slot as usize].set_has_ttl(false);
         self.ledger.release(MemoryPart::ExpiresEntries, self.expires_entry_class);
         let sizes = self.keys.entries[slot as usize].sizes;

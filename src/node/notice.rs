@@ -1,6 +1,9 @@
 //! What the server does that is worth marking on the curve.
 
+use super::child::ChildKind;
 use super::dict::BUCKET_BYTES;
+use super::host::Victim;
+use crate::units::Micros;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +39,36 @@ pub enum EventKind {
     EvictingFirst,
     /// An expire cycle was cut by its time limit for the first time in a run of such cycles.
     ExpireTimeCapReached,
+    /// A child was forked.
+    ChildStarted {
+        /// What for.
+        kind: ChildKind,
+        /// How long it will live.
+        lasts: Micros,
+        /// How long the fork took (µs).
+        fork_us: u64,
+    },
+    /// A child ended.
+    ChildEnded {
+        /// What it was forked for.
+        kind: ChildKind,
+        /// The largest of its reports (B).
+        cow_size: u64,
+        /// Whether its work was done.
+        succeeded: bool,
+    },
+    /// The kernel refused a fork.
+    ForkFailed {
+        /// What for.
+        kind: ChildKind,
+    },
+    /// The kernel's out-of-memory killer took a process.
+    OomKilled {
+        /// Which.
+        victim: Victim,
+        /// Changes since the last snapshot, which are lost.
+        lost_changes: u64,
+    },
     /// An event of the scenario took place; the text is its description.
     Scenario(String),
 }

@@ -3,7 +3,9 @@
 //! Plain data, filled by `sim`, read by `analysis` and `report`.  Integers only, so that two runs of one seed compare
 //! byte for byte.
 
+pub use crate::node::child::ChildKind;
 pub use crate::node::counters::{Counters, KeyspaceCounters};
+pub use crate::node::host::{HOST_PARTS, HostMemory, HostPart, Victim};
 use crate::node::ledger::PARTS;
 pub use crate::node::notice::{EventKind, TableName};
 use crate::units::SimTime;
@@ -41,6 +43,16 @@ pub struct Sample {
     pub rehashing_bytes: u64,
     /// The server's own estimate of stale keys, in thousandths of a percent (`expired_stale_perc` × 1000).
     pub expired_stale_millipercent: u64,
+    /// What the kernel counts (B).
+    pub host: HostMemory,
+    /// Memory of the host; zero: not said (B).
+    pub host_limit: u64,
+    /// `rdb_last_cow_size` (B).
+    pub rdb_last_cow_size: u64,
+    /// `rdb_last_bgsave_time_sec` (s).
+    pub rdb_last_bgsave_time_sec: u64,
+    /// `rdb_changes_since_last_save`.
+    pub rdb_changes_since_last_save: u64,
     /// Counters since the start.
     pub counters: Counters,
 }
@@ -69,6 +81,17 @@ pub struct Peak {
     pub expired_resident_bytes: u64,
     /// Old bucket arrays alive at the peak (B).
     pub rehashing_bytes: u64,
+}
+
+/// The largest use of the host's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HostPeak {
+    /// By part (B).
+    pub memory: HostMemory,
+    /// When it was reached.
+    pub at: SimTime,
+    /// `used_memory` of the sample before (B).
+    pub used_memory: u64,
 }
 
 /// A time in which one thing kept happening (writes refused, keys evicted).
@@ -104,6 +127,8 @@ pub struct Run {
     pub timeline: Vec<Sample>,
     /// The peak of `used_memory`.
     pub peak: Peak,
+    /// The peak of what the kernel counts.
+    pub host_peak: HostPeak,
     /// The last sample, taken at the end.
     pub end: Sample,
     /// `used_memory_startup` (B).

@@ -1,7 +1,7 @@
 //! All rounding and all units for people.
 
 use crate::node::ledger::{MemoryPart, PARTS};
-use crate::record::{EventKind, TableName};
+use crate::record::{ChildKind, EventKind, TableName, Victim};
 use crate::units::Bytes;
 
 /// A count with thousands separated: `1 234 567`.
@@ -64,6 +64,14 @@ pub fn event(kind: &EventKind) -> String {
         EventKind::OomLast => "writes accepted again".to_owned(),
         EventKind::EvictingFirst => "first key evicted".to_owned(),
         EventKind::ExpireTimeCapReached => "expire cycle cut by its time limit".to_owned(),
+        EventKind::ChildStarted { kind, lasts, .. } => format!("{} begins, {lasts}", kind.label()),
+        EventKind::ChildEnded { kind, cow_size, succeeded: true } => {
+            format!("{} ends, copy-on-write {}", kind.label(), size(*cow_size))
+        }
+        EventKind::ChildEnded { kind, .. } => format!("{} fails", kind.label()),
+        EventKind::ForkFailed { kind } => format!("{}: fork refused, cannot allocate memory", kind.label()),
+        EventKind::OomKilled { victim: Victim::Server, .. } => "OOM killer takes the server".to_owned(),
+        EventKind::OomKilled { victim: Victim::Child, .. } => "OOM killer takes the child".to_owned(),
         EventKind::Scenario(label) => label.clone(),
     }
 }
@@ -79,6 +87,14 @@ pub fn event_word(kind: &EventKind) -> &'static str {
         EventKind::OomLast => "oom_last",
         EventKind::EvictingFirst => "evicting_first",
         EventKind::ExpireTimeCapReached => "expire_time_cap_reached",
+        EventKind::ChildStarted { kind: ChildKind::Bgsave, .. } => "bgsave_started",
+        EventKind::ChildStarted { kind: ChildKind::AofRewrite, .. } => "aof_rewrite_started",
+        EventKind::ChildStarted { kind: ChildKind::Sync, .. } => "sync_child_started",
+        EventKind::ChildEnded { kind: ChildKind::Bgsave, .. } => "bgsave_ended",
+        EventKind::ChildEnded { kind: ChildKind::AofRewrite, .. } => "aof_rewrite_ended",
+        EventKind::ChildEnded { kind: ChildKind::Sync, .. } => "sync_child_ended",
+        EventKind::ForkFailed { .. } => "fork_failed",
+        EventKind::OomKilled { .. } => "oom_killed",
         EventKind::Scenario(_) => "scenario",
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Cost, format};
 use crate::analysis::{Findings, Status, series};
+use crate::record::HostPart;
 use crate::units::Micros;
 use std::fmt::Write as _;
 
@@ -57,6 +58,9 @@ fn figures(findings: &Findings, out: &mut String) {
         let _ = writeln!(out, "| {name} | {value} |");
     };
     row("peak of `used_memory`", format!("{} at {}", format::size(run.peak.used_memory), run.peak.at));
+    let host = &run.host_peak;
+    row("peak of host memory", format!("{} at {}", format::size(host.memory.total()), host.at));
+    row("copy-on-write at that peak", format::size(host.memory.part(HostPart::CopyOnWrite)));
     row("driven by", findings.verdict.driver.to_owned());
     let limit = run.end.maxmemory;
     row("`maxmemory`", if limit == 0 { "none".to_owned() } else { format::size(limit) });
@@ -119,6 +123,10 @@ fn recommendation(findings: &Findings, out: &mut String) {
     if recommendation.maxmemory_high > recommendation.maxmemory {
         let high = format::directive_size(recommendation.maxmemory_high);
         let _ = writeln!(out, "- with the upper headroom of the policy: {high}");
+    }
+    let _ = writeln!(out, "\n**Recommended host memory: {}**", format::directive_size(findings.host.memory));
+    for line in &findings.host.budget {
+        let _ = writeln!(out, "- {} {}: {}", format::size(line.bytes), line.part, line.why);
     }
     if !recommendation.fixes.is_empty() {
         out.push_str("\n**What to change, the likeliest first**\n\n");

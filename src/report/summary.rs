@@ -7,7 +7,7 @@ use super::{Cost, format};
 use crate::analysis::series::{self, SteadyState};
 use crate::analysis::{Findings, Spread};
 use crate::node::ledger::MemoryPart;
-use crate::record::{EventKind, Run};
+use crate::record::{EventKind, HostPart, Run};
 use serde_json::{Map, Value, json};
 
 /// Version of the schema.
@@ -19,7 +19,7 @@ type Figure = (&'static str, fn(&Run) -> f64);
 /// Whole figures of `end`, in the contract's order; 0 where not modelled yet.
 const END: &[Figure] = &[
     ("used_memory", |r| r.end.used_memory as f64),
-    ("used_memory_rss", |_| 0.0),
+    ("used_memory_rss", |r| r.end.host.part(HostPart::Rss) as f64),
     ("used_memory_peak", |r| r.end.used_memory_peak as f64),
     ("used_memory_overhead", |r| r.end.used_memory_overhead as f64),
     ("used_memory_dataset", |r| r.end.used_memory.saturating_sub(r.end.used_memory_overhead) as f64),
@@ -42,8 +42,8 @@ const END: &[Figure] = &[
     ("keyspace_hits", |r| r.end.counters.keyspace_hits as f64),
     ("keyspace_misses", |r| r.end.counters.keyspace_misses as f64),
     ("oom_errors", |r| r.end.counters.oom_errors as f64),
-    ("rdb_last_cow_size", |_| 0.0),
-    ("rdb_last_bgsave_time_sec", |_| 0.0),
+    ("rdb_last_cow_size", |r| r.end.rdb_last_cow_size as f64),
+    ("rdb_last_bgsave_time_sec", |r| r.end.rdb_last_bgsave_time_sec as f64),
     ("sync_full", |_| 0.0),
     ("sync_partial_ok", |_| 0.0),
     ("client_output_buffer_limit_disconnections", |_| 0.0),
@@ -74,7 +74,11 @@ pub fn summary_json(findings: &Findings, cost: &Cost) -> String {
                 "at_s": figure(findings, |r| r.peak.at.as_secs_f64()),
                 "parts": parts(run),
             },
-            "host_memory": { "bytes": 0, "at_s": 0.0, "parts": {} },
+            "host_memory": {
+                "bytes": figure(findings, |r| r.host_peak.memory.total() as f64),
+                "at_s": figure(findings, |r| r.host_peak.at.as_secs_f64()),
+                "parts": host_parts(run),
+            },
         },
         "end": Value::Object(END.iter().map(|(name, of)| ((*name).to_owned(), figure(findings, of))).collect()),
         "steady_state": steady(findings),
@@ -89,10 +93,13 @@ pub fn summary_json(findings: &Findings, cost: &Cost) -> String {
             "expired_keys": k.counters.expired_keys,
         })).collect::<Vec<Value>>(),
         "recommendation": {
-            "maxmemory": recommendation.maxmemory, "host_memory": 0,
+            "maxmemory": recommendation.maxmemory, "host_memory": findings.host.memory,
             "headroom_ratio": rounded(recommendation.headroom_ratio),
             "budget": recommendation.budget.iter()
                 .map(|line| json!({"part": line.part, "bytes": line.bytes, "why": line.why})).collect::<Vec<Value>>(),
+            "host_budget": findings.host.budget.iter()
+                .map(|line| json!({"part": line.part, "bytes": line.bytes, "why": line.why})).collect::<Vec<Value>>(),
+            "room_for_maxmemory": findings.host.room_for_maxmemory,
             "fixes": recommendation.fixes,
         },
         "thresholds": findings.thresholds,
@@ -133,6 +140,11 @@ fn parts(run: &Run) -> Map<String, Value> {
     parts.map(|part| (part.name().to_owned(), json!(run.peak.parts[part as usize]))).collect()
 }
 
+fn host_parts(run: &Run) -> Map<String, Value> {
+    let parts = HostPart::ALL.into_iter();
+    parts.map(|part| (part.name().to_owned(), json!(run.host_peak.memory.part(part)))).collect()
+}
+
 fn steady(findings: &Findings) -> Value {
     let of = |pick: fn(&SteadyState) -> f64| {
         figure(findings, |run| pick(&series::steady_state(run, findings.scenario.warmup)))
@@ -151,6 +163,14 @@ fn detail(kind: &EventKind) -> Value {
         }
         EventKind::RehashEnded { table, buckets } | EventKind::ResizeRefused { table, buckets } => {
             json!({"table": format!("{table:?}").to_lowercase(), "buckets": buckets})
+        }
+        EventKind::ChildStarted { lasts, fork_us, .. } => {
+            json!({"lasts_s": rounded(lasts.as_secs_f64()), "latest_fork_usec": fork_us})
+        }
+        EventKind::ChildEnded { cow_size, succeeded, .. } => json!({"cow_size": cow_size, "succeeded": succeeded}),
+        EventKind::ForkFailed { kind } => json!({"child": kind.label()}),
+        EventKind::OomKilled { victim, lost_changes } => {
+            json!({"victim": format!("{victim:?}").to_lowercase(), "lost_changes": lost_changes})
         }
         EventKind::Scenario(label) => json!({"event": label}),
         EventKind::OomFirst | EventKind::OomLast | EventKind::EvictingFirst | EventKind::ExpireTimeCapReached => {

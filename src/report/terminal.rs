@@ -2,7 +2,7 @@
 
 use super::{Cost, format};
 use crate::analysis::{Findings, Status, series};
-use crate::record::Run;
+use crate::record::{EventKind, HostPart, Run};
 use crate::units::Micros;
 use std::fmt::Write as _;
 
@@ -71,6 +71,7 @@ fn verdict(findings: &Findings, run: &Run, color: bool, out: &mut String) {
     } else {
         out.push_str("  limit    no maxmemory\n");
     }
+    wrap(out, "  host     ", &host(findings, run));
     let _ = writeln!(out, "  memory   {}", sparkline(run));
     wrap(out, "  verdict  ", &verdict.sentence);
     for reason in &verdict.reasons {
@@ -82,6 +83,20 @@ fn verdict(findings: &Findings, run: &Run, color: bool, out: &mut String) {
         let text = format!("peak p50 {}, p95 {}, max {}", size(peaks.p50), size(peaks.p95), size(peaks.max));
         let _ = writeln!(out, "  {} runs  {text}", findings.runs.len());
     }
+}
+
+/// What the kernel counted at most, beside the host's memory.
+fn host(findings: &Findings, run: &Run) -> String {
+    let peak = &run.host_peak;
+    let total = peak.memory.total();
+    let of = findings
+        .scenario
+        .host
+        .memory
+        .map_or(String::new(), |limit| format!(" of {limit} ({})", format::percent(series::ratio(total, limit.0))));
+    let copied = peak.memory.part(HostPart::CopyOnWrite);
+    let with = if copied > 0 { format!(", {} of it copy-on-write", format::size(copied)) } else { String::new() };
+    format!("{}{of} counted by the kernel after {}{with}", format::size(total), peak.at)
 }
 
 /// What maxmemory leaves over the peak, beside what the guide wants.
@@ -152,6 +167,21 @@ fn happened(findings: &Findings, run: &Run, out: &mut String) {
             lines.push(format!("  of them {} without a TTL", format::count(untimed)));
         }
     }
+    if counters.total_forks > 0 {
+        let forks = run.events.iter().filter_map(|event| match event.kind {
+            EventKind::ChildEnded { cow_size, .. } => Some(cow_size),
+            _ => None,
+        });
+        let most = format::size(forks.max().unwrap_or(0));
+        lines.push(format!("{} forks; copy-on-write at most {most}", format::count(counters.total_forks)));
+    }
+    if counters.fork_failures > 0 {
+        lines.push(format!("fork_failed: {} times", format::count(counters.fork_failures)));
+    }
+    if counters.misconf_errors > 0 {
+        let count = format::count(counters.misconf_errors);
+        lines.push(format!("{count} writes answered MISCONF, since the last snapshot failed"));
+    }
     if counters.expired_keys > 0 {
         let high = run.timeline.iter().map(|s| s.expired_resident_bytes).max().unwrap_or(0);
         let count = format::count(counters.expired_keys);
@@ -191,6 +221,14 @@ fn recommendation(findings: &Findings, out: &mut String) {
     if recommendation.maxmemory_high > recommendation.maxmemory {
         let high = format::directive_size(recommendation.maxmemory_high);
         let _ = writeln!(out, "    {high:>11}  with the upper headroom of the policy");
+    }
+    let _ = writeln!(out, "\n  Recommended host memory {}", format::directive_size(findings.host.memory));
+    for line in &findings.host.budget {
+        wrap(out, &format!("    {:>11}  ", format::size(line.bytes)), &format!("{}: {}", line.part, line.why));
+    }
+    if let (Some(room), Some(memory)) = (findings.host.room_for_maxmemory, findings.scenario.host.memory) {
+        let room = format::directive_size(room);
+        wrap(out, &format!("    {room:>11}  "), &format!("is the most maxmemory for which {memory} of host would do"));
     }
     for (index, fix) in recommendation.fixes.iter().enumerate() {
         wrap(out, &format!("  fix {}    ", index + 1), fix);

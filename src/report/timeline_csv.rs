@@ -3,7 +3,7 @@
 use super::Cost;
 use crate::analysis::{Findings, series};
 use crate::node::ledger::MemoryPart;
-use crate::record::Sample;
+use crate::record::{HostPart, Sample};
 use std::fmt::Write as _;
 
 /// A column: its name and its value, as text, of a sample and the one before it.
@@ -24,11 +24,11 @@ const COLUMNS: &[Column] = &[
     ("expired_keys", |s, _| s.counters.expired_keys.to_string()),
     ("expired_stale_perc", |s, _| format!("{:.3}", s.expired_stale_millipercent as f64 / 1000.0)),
     ("expired_time_cap_reached_count", |s, _| s.counters.expired_time_cap_reached_count.to_string()),
-    ("copy_on_write_bytes", |_, _| "0".to_owned()),
+    ("copy_on_write_bytes", |s, _| s.host.part(HostPart::CopyOnWrite).to_string()),
     ("expired_resident_bytes", |s, _| s.expired_resident_bytes.to_string()),
     ("evictable_bytes", |s, _| s.evictable_bytes.to_string()),
     ("rehashing_bytes", |s, _| s.rehashing_bytes.to_string()),
-    ("host_memory_bytes", |_, _| "0".to_owned()),
+    ("host_memory_bytes", |s, _| s.host.total().to_string()),
     ("ops_per_s", |s, before| {
         let more = s.counters.total_commands_processed - before.counters.total_commands_processed;
         format!("{:.1}", series::per_second(more, s.at.since(before.at)))
@@ -37,6 +37,9 @@ const COLUMNS: &[Column] = &[
     ("misses", |s, _| s.counters.keyspace_misses.to_string()),
     ("oom_errors", |s, _| s.counters.oom_errors.to_string()),
     ("used_memory_high", |s, _| s.used_memory_high.to_string()),
+    ("used_memory_rss", |s, _| s.host.part(HostPart::Rss).to_string()),
+    ("rdb_last_cow_size", |s, _| s.rdb_last_cow_size.to_string()),
+    ("rdb_changes_since_last_save", |s, _| s.rdb_changes_since_last_save.to_string()),
 ];
 
 /// The timeline of the run that reports show.

@@ -1,6 +1,7 @@
 //! The table of redis.conf's directives, by name.
 
 use crate::node::config::{MaxmemoryPolicy, Setting};
+use crate::node::persistence::SavePoint;
 use crate::units::Bytes;
 
 /// One directive.
@@ -91,6 +92,13 @@ fn switch(text: &str) -> Option<bool> {
     }
 }
 
+/// Pairs of seconds and changes, which `Kind::SavePoints` has checked.
+fn save_points(text: &str) -> Option<Setting> {
+    let numbers: Option<Vec<u64>> = text.split_whitespace().map(|word| word.parse().ok()).collect();
+    let points = numbers?.chunks_exact(2).map(|pair| SavePoint { seconds: pair[0], changes: pair[1] }).collect();
+    Some(Setting::Save(points))
+}
+
 /// Every directive of redis 7.0 and 7.2.
 pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("acl-pubsub-default", Kind::Text),
@@ -157,7 +165,7 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     modelled("databases", Kind::Integer(1, 16_384), |text| text.parse().ok().map(Setting::Databases)).fixed(),
     irrelevant("dbfilename", Kind::Text),
     irrelevant("dir", Kind::Text),
-    matters("disable-thp", Kind::Switch, &["yes"], "huge pages make copy-on-write larger"),
+    modelled("disable-thp", Kind::Switch, |text| switch(text).map(Setting::DisableThp)),
     modelled("dynamic-hz", Kind::Switch, |text| switch(text).map(Setting::DynamicHz)),
     irrelevant("enable-debug-command", Kind::Text),
     irrelevant("enable-module-command", Kind::Text),
@@ -200,7 +208,9 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("min-replicas-to-write", Kind::Text),
     irrelevant("no-appendfsync-on-rewrite", Kind::Switch),
     irrelevant("notify-keyspace-events", Kind::Text),
-    irrelevant("oom-score-adj", Kind::Text),
+    modelled("oom-score-adj", Kind::Choice(&["no", "yes", "relative", "absolute"]), |text| {
+        Some(Setting::OomScoreAdj(!text.eq_ignore_ascii_case("no")))
+    }),
     irrelevant("oom-score-adj-values", Kind::Text),
     irrelevant("pidfile", Kind::Text),
     irrelevant("port", Kind::Text),
@@ -211,7 +221,7 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("rdb-del-sync-files", Kind::Switch),
     irrelevant("rdb-save-incremental-fsync", Kind::Switch),
     irrelevant("rdbchecksum", Kind::Switch),
-    irrelevant("rdbcompression", Kind::Switch),
+    modelled("rdbcompression", Kind::Switch, |text| switch(text).map(Setting::Rdbcompression)),
     irrelevant("rename-command", Kind::Text),
     matters("repl-backlog-size", Kind::Memory, &["1mb"], "the backlog counts once a replica has attached"),
     irrelevant("repl-backlog-ttl", Kind::Text),
@@ -239,7 +249,7 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     ),
     irrelevant("requirepass", Kind::Text),
     irrelevant("sanitize-dump-payload", Kind::Switch),
-    matters("save", Kind::SavePoints, &[""], "snapshots fork, and writes during them copy pages").repeats(),
+    modelled("save", Kind::SavePoints, save_points).repeats(),
     irrelevant("server_cpulist", Kind::Text),
     matters("set-max-intset-entries", Kind::Integer(i64::MIN, i64::MAX), &["512"], "encoding of collections"),
     matters("set-max-listpack-entries", Kind::Integer(i64::MIN, i64::MAX), &["128"], "encoding of collections"),
@@ -256,7 +266,7 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
         "entries of the slow log keep their arguments",
     ),
     irrelevant("socket-mark-id", Kind::Text),
-    irrelevant("stop-writes-on-bgsave-error", Kind::Switch),
+    modelled("stop-writes-on-bgsave-error", Kind::Switch, |text| switch(text).map(Setting::StopWritesOnBgsaveError)),
     matters("stream-node-max-bytes", Kind::Memory, &["4096", "4kb"], "encoding of streams"),
     matters("stream-node-max-entries", Kind::Integer(i64::MIN, i64::MAX), &["100"], "encoding of collections"),
     irrelevant("supervised", Kind::Text),

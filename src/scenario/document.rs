@@ -8,8 +8,10 @@ use super::reader::{DURATION_LIMIT, Item, Table};
 use super::tree;
 use super::{ClientGroup, Keyspace, Policy, Scenario, ScheduledEvent, Traffic, event, keyspace, threshold, traffic};
 use crate::node::config::Costs;
+use crate::node::cow::PageSize;
+use crate::node::host::{HostSetup, OvercommitMemory};
 use crate::profile::{Allocator, PROFILES, PROFILES_PLANNED, Profile};
-use crate::units::Micros;
+use crate::units::{Bytes, Micros};
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -34,6 +36,8 @@ const SAMPLE_INTERVAL_LIMIT: Micros = Micros::from_millis(1);
 const COST_LIMIT_NS: f64 = 1e9;
 /// Commands in flight on a connection at most.  *Assumed*: ten times what clients send.
 const PIPELINE_LIMIT: u32 = 10_000;
+/// Bytes a second at most.  *Assumed*: above any disk or link.
+const BYTE_RATE_LIMIT: u64 = 1 << 40;
 /// Repetitions at most.
 pub const RUNS_LIMIT: u32 = 10_000;
 
@@ -136,6 +140,7 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         profile,
         allocator,
         costs: costs(&table),
+        host: host(&table, directives.config().disable_thp),
         policy: policy(&table),
         thresholds: table.get("thresholds").map(|item| threshold::thresholds(&item)).unwrap_or_default(),
         warnings: directives.warnings(),
@@ -257,8 +262,40 @@ fn costs(root: &Table<'_>) -> Costs {
     let cached = buckets("rehash-buckets-per-ms-cached").unwrap_or(costs.rehash_buckets_per_ms_cached);
     costs.rehash_buckets_per_ms_cached = cached.max(costs.rehash_buckets_per_ms);
     costs.cpu_cache = table.get("cpu-cache").and_then(|item| item.size()).map_or(costs.cpu_cache, |size| size.0);
+    costs.snapshot_key_ns = nanos("snapshot-key").unwrap_or(costs.snapshot_key_ns);
+    costs.fork_per_gib_us = nanos("fork-per-gb").map_or(costs.fork_per_gib_us, |nanos| nanos / 1000);
     table.finish();
     costs
+}
+
+/// The machine; huge pages reach the server only where it does not turn them off itself.
+fn host(root: &Table<'_>, disable_thp: bool) -> HostSetup {
+    let mut host = HostSetup::default();
+    let Some(table) = root.get("host").and_then(|item| item.table(&keys::HOST)) else { return host };
+    host.memory = table.get("memory").and_then(|item| item.size());
+    if let Some(item) = table.get("transparent-hugepages") {
+        let always =
+            item.choice("a mode of huge pages", &[("always", true), ("madvise", false), ("never", false)], &[]);
+        host.page_size = if always == Some(true) && !disable_thp { PageSize::Huge } else { PageSize::Small };
+    }
+    if let Some(mode) = table.get("overcommit-memory").and_then(|item| item.u32_in(0..=2)) {
+        host.overcommit_memory =
+            [OvercommitMemory::Heuristic, OvercommitMemory::Always, OvercommitMemory::Never][mode as usize];
+    }
+    host.os_reserve = table.get("os-reserve").and_then(|item| item.size()).unwrap_or(host.os_reserve);
+    host.snapshot_rate = table.get("snapshot-rate").and_then(|item| byte_rate(&item));
+    table.finish();
+    host
+}
+
+/// Bytes a second, like "60mb/s".
+pub(super) fn byte_rate(item: &Item<'_>) -> Option<u64> {
+    let size = item.as_text().and_then(|text| text.trim().strip_suffix("/s")).and_then(Bytes::parse);
+    let rate = size.filter(|&Bytes(rate)| (1..=BYTE_RATE_LIMIT).contains(&rate));
+    if rate.is_none() {
+        item.refuse("is not a byte rate; expected like \"60mb/s\", at most \"1024gb/s\"");
+    }
+    rate.map(|Bytes(rate)| rate)
 }
 
 /// What one piece of work costs (ns): the one place where fractions of a microsecond count.
@@ -288,6 +325,9 @@ fn policy(root: &Table<'_>) -> Policy {
     }
     if let Some(ratio) = table.get("alarm-ratio").and_then(|item| item.number_in(0.0..=1.0)) {
         policy.alarm_ratio = ratio;
+    }
+    if let Some(share) = table.get("host-utilisation").and_then(|item| item.number_in(0.01..=1.0)) {
+        policy.host_utilisation = share;
     }
     if let Some(span) = table.get("alarm-for").and_then(|item| item.duration()) {
         policy.alarm_for = span;

@@ -31,10 +31,11 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "size-change", keys: &["keyspace", "value-size"], read: size_change },
     Kind { name: "traffic", keys: &["keyspace", "multiply", "for"], read: surge },
     Kind { name: "flushall", keys: &["async"], read: flushall },
+    Kind { name: "bgsave", keys: &["duration"], read: bgsave },
 ];
 
 /// Kinds of the format that are not modelled yet.
-const KINDS_PLANNED: &[&str] = &["bgsave", "aof-rewrite", "memory-purge", "failover", "replica-attach"];
+const KINDS_PLANNED: &[&str] = &["aof-rewrite", "memory-purge", "failover", "replica-attach"];
 
 /// Keys of every event.
 const COMMON: &[&str] = &["kind", "at", "every"];
@@ -203,6 +204,14 @@ fn surge(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
     let lasts = lasting(table)?;
     let name = keyspace.map_or("all", |index| context.keyspaces[index].name.as_str());
     Some((Action::Traffic { keyspace, multiply, lasts }, format!("{name} × {multiply} for {lasts}")))
+}
+
+fn bgsave(table: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {
+    let duration = match table.get("duration") {
+        Some(item) => Some(item.positive_duration()?),
+        None => None,
+    };
+    Some((Action::Bgsave { duration }, duration.map_or(String::new(), |span| format!("of {span}"))))
 }
 
 fn flushall(table: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {

@@ -42,8 +42,9 @@ pub(super) const ROOT: TableKeys = TableKeys {
         "costs",
         "policy",
         "thresholds",
+        "host",
     ],
-    planned: &["channel", "replica", "trace", "host"],
+    planned: &["channel", "replica", "trace"],
 };
 
 /// `[server]`; its `config` holds directives.
@@ -88,18 +89,33 @@ pub(super) const CLIENTS: TableKeys = TableKeys {
     planned: &["read-rate", "socket-buffer", "stalls"],
 };
 
+/// `[host]`.
+pub(super) const HOST: TableKeys = TableKeys {
+    path: "host",
+    keys: &["memory", "transparent-hugepages", "overcommit-memory", "os-reserve", "snapshot-rate"],
+    planned: &["network-rate"],
+};
+
 /// `[costs]`.
 pub(super) const COSTS: TableKeys = TableKeys {
     path: "costs",
-    keys: &["expire-key", "evict-key", "rehash-buckets-per-ms", "rehash-buckets-per-ms-cached", "cpu-cache"],
-    planned: &["snapshot-key", "fork-per-gb"],
+    keys: &[
+        "expire-key",
+        "evict-key",
+        "rehash-buckets-per-ms",
+        "rehash-buckets-per-ms-cached",
+        "cpu-cache",
+        "snapshot-key",
+        "fork-per-gb",
+    ],
+    planned: &[],
 };
 
 /// `[policy]`.
 pub(super) const POLICY: TableKeys =
-    TableKeys { path: "policy", keys: &["headroom", "alarm-ratio", "alarm-for"], planned: &["host-utilisation"] };
+    TableKeys { path: "policy", keys: &["headroom", "alarm-ratio", "alarm-for", "host-utilisation"], planned: &[] };
 
-const TABLES: &[TableKeys] = &[ROOT, SERVER, KEYSPACE, PRELOAD, TRAFFIC, CLIENTS, COSTS, POLICY];
+const TABLES: &[TableKeys] = &[ROOT, SERVER, KEYSPACE, PRELOAD, TRAFFIC, CLIENTS, HOST, COSTS, POLICY];
 
 /// Whether some table has this key.
 pub(super) fn is_known(key: &str) -> bool {

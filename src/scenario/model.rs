@@ -2,6 +2,7 @@
 
 use crate::command::Command;
 use crate::node::config::{Costs, ServerConfig, Setting};
+use crate::node::host::HostSetup;
 use crate::profile::{Allocator, Profile};
 use crate::units::{Bytes, Micros, SimTime};
 use crate::workload::{Arrivals, Distribution, Popularity, Rate, Ttl};
@@ -41,6 +42,8 @@ pub struct Scenario {
     pub events: Vec<ScheduledEvent>,
     /// What work costs on the server's machine.
     pub costs: Costs,
+    /// The machine.
+    pub host: HostSetup,
     /// What is acceptable.
     pub policy: Policy,
     /// What must hold.
@@ -258,6 +261,11 @@ pub enum Action {
     },
     /// FLUSHALL: every key goes; tables are freed.
     Flushall,
+    /// BGSAVE.
+    Bgsave {
+        /// How long the child lives; `None`: as modelled.
+        duration: Option<Micros>,
+    },
 }
 
 /// What is acceptable: outside it the verdict is `warn`.
@@ -269,12 +277,14 @@ pub struct Policy {
     pub alarm_ratio: f64,
     /// … when it is held this long.
     pub alarm_for: Micros,
+    /// Share of the host's memory that may be used, counting everything the kernel counts.
+    pub host_utilisation: f64,
 }
 
 impl Default for Policy {
     /// The sizing guide's figures: 25–50 % over the peak; an alarm at 0.85 held for five minutes.
     fn default() -> Self {
-        Policy { headroom: [0.25, 0.50], alarm_ratio: 0.85, alarm_for: Micros::from_secs(300) }
+        Policy { headroom: [0.25, 0.50], alarm_ratio: 0.85, alarm_for: Micros::from_secs(300), host_utilisation: 0.80 }
     }
 }
 

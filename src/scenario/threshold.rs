@@ -30,6 +30,10 @@ pub const METRICS: &[Metric] = &[
     metric("used_ratio", "used_memory / maxmemory"),
     metric("hit_ratio", "hits / (hits + misses)"),
     metric("oom_errors", "commands refused for want of memory"),
+    metric("host_ratio", "what the kernel counts / the host's memory"),
+    metric("oom_kills", "processes that the kernel killed for want of memory"),
+    bytes("host_memory_bytes", "what the kernel counts [B]"),
+    bytes("copy_on_write_bytes", "pages that a fork's processes no longer share [B]"),
     metric("evicted_keys", "keys evicted since the start"),
     metric("expired_keys", "keys expired since the start"),
     bytes("used_memory", "bytes that the allocator has given out"),
@@ -49,7 +53,7 @@ pub const METRICS: &[Metric] = &[
 ];
 
 /// Metrics that the format knows and the model does not give yet.
-pub(super) const METRICS_PLANNED: &[&str] = &["host_ratio", "oom_kills", "full_sync_loops"];
+pub(super) const METRICS_PLANNED: &[&str] = &["full_sync_loops"];
 
 /// Comparisons, longer spellings first.
 const COMPARISONS: &[(&str, Comparison)] = &[

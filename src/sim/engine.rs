@@ -76,6 +76,7 @@ impl<'a> Engine<'a> {
             start_of_day: scenario.start_of_day,
             duration: scenario.duration,
             sample_interval: scenario.sample_interval,
+            host: scenario.host,
             rng: stream_rng(seed, RandomStream::Eviction),
         });
         for command in observer {
@@ -114,7 +115,7 @@ impl<'a> Engine<'a> {
         let mut next_sample = now + self.scenario.sample_interval;
         let (mut ops, mut slices) = (0, 0);
         self.recorder.sample(now, &mut self.node);
-        while now < end {
+        while now < end && !self.node.is_killed() {
             let mut next = next_cron.min(next_sample).min(end);
             if let Some(&boundary) = self.boundaries.range(SimTime(now.0 + 1)..).next() {
                 next = next.min(boundary);
@@ -132,7 +133,7 @@ impl<'a> Engine<'a> {
             if now == SimTime::ZERO + self.scenario.warmup {
                 self.recorder.end_warmup(&mut self.node);
             }
-            if now == next_sample || now == end {
+            if now == next_sample || now == end || self.node.is_killed() {
                 self.recorder.sample(now, &mut self.node);
                 next_sample = now + self.scenario.sample_interval;
             }
@@ -265,6 +266,7 @@ impl<'a> Engine<'a> {
                 self.surges.push(Surge { keyspace: *keyspace, multiply: *multiply, until });
             }
             Action::Flushall => self.node.flushall(),
+            Action::Bgsave { duration } => self.node.bgsave(*duration),
             Action::Fill { .. } | Action::Delete { .. } | Action::Overwrite { .. } => {
                 self.jobs.extend(Job::start(action, &self.node, &self.families, &mut self.events));
             }

@@ -66,7 +66,8 @@ impl Job {
             | Action::TtlLost { .. }
             | Action::SizeChange { .. }
             | Action::Traffic { .. }
-            | Action::Flushall => None,
+            | Action::Flushall
+            | Action::Bgsave { .. } => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Watches a node and writes the [`Run`].
 
 use crate::node::{Node, NodeInfo};
-use crate::record::{Counters, Event, EventKind, KeyspaceRecord, Peak, Run, Sample, Spell};
+use crate::record::{Counters, Event, EventKind, HostPeak, KeyspaceRecord, Peak, Run, Sample, Spell};
 use crate::scenario::Scenario;
 use crate::units::{Micros, SimTime};
 
@@ -71,6 +71,7 @@ impl Recorder {
             expired_resident_bytes: before.map_or(0, |sample| sample.expired_resident_bytes),
             rehashing_bytes: peak.rehashing_bytes,
         };
+        self.run.host_peak = self.host_peak(node);
         self.run.value_bytes = node.value_bytes();
         let states = node.keyspace_states();
         self.run.keyspaces = scenario
@@ -84,6 +85,21 @@ impl Recorder {
             })
             .collect();
         self.run
+    }
+}
+
+impl Recorder {
+    /// The host's peak: cron's, or a sample's where that is higher.
+    fn host_peak(&self, node: &Node) -> HostPeak {
+        let peak = node.host_peak();
+        let at = SimTime(node.since_start_us(peak.at_us));
+        let used = |at: SimTime| self.run.timeline.iter().rev().find(|s| s.at <= at).map_or(0, |s| s.used_memory);
+        match self.run.timeline.iter().max_by_key(|sample| sample.host.total()) {
+            Some(sample) if sample.host.total() > peak.memory.total() => {
+                HostPeak { memory: sample.host, at: sample.at, used_memory: sample.used_memory }
+            }
+            _ => HostPeak { memory: peak.memory, at, used_memory: used(at) },
+        }
     }
 }
 
@@ -113,6 +129,11 @@ fn sample_of(at: SimTime, info: NodeInfo, high: u64) -> Sample {
         evictable_bytes: info.evictable_bytes,
         rehashing_bytes: info.rehashing_bytes,
         expired_stale_millipercent: info.expired_stale_millipercent,
+        host: info.host,
+        host_limit: info.host_limit,
+        rdb_last_cow_size: info.rdb_last_cow_size,
+        rdb_last_bgsave_time_sec: info.rdb_last_bgsave_time_sec,
+        rdb_changes_since_last_save: info.rdb_changes_since_last_save,
         counters: info.counters,
     }
 }

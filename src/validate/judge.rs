@@ -135,6 +135,7 @@ fn outcome(measurement: &Measurement) -> Result<Vec<Figure>, String> {
         }
         "static" => static_figures(measurement, &run),
         "cache" => cache_figures(measurement, &run),
+        "cow" => super::cow::figures(measurement, &run),
         "expiry" => expiry_figures(measurement, &run, translation.offset_s),
         _ => Err("not modelled yet".to_owned()),
     }
@@ -151,7 +152,7 @@ fn seen(measurement: &Measurement, path: &str) -> Result<f64, String> {
     measurement.seen(path).ok_or_else(|| format!("the record has no {path}"))
 }
 
-fn figure(name: &str, measured: f64, predicted: f64, share: f64, floor: f64) -> Figure {
+pub(super) fn figure(name: &str, measured: f64, predicted: f64, share: f64, floor: f64) -> Figure {
     let tolerance = (measured.abs() * share).max(floor);
     Figure { name: name.to_owned(), measured, predicted, tolerance, curve_point: false }
 }

@@ -32,6 +32,7 @@ pub(super) fn translate(measurement: &Measurement) -> Option<Translation> {
     match case.kind.as_str() {
         "static" if matches!(case.text("type"), Some("string" | "int")) => load_case(measurement, &mut toml)?,
         "cache" => cache_case(case, &mut toml)?,
+        "cow" => super::cow::translate(measurement, &mut toml)?,
         "expiry" => offset_s = expiry_case(measurement, &mut toml)?,
         _ => return None,
     }
@@ -100,7 +101,7 @@ fn expiry_case(measurement: &Measurement, toml: &mut String) -> Option<f64> {
     Some(loading)
 }
 
-fn keyspace(case: &Case, keys: f64, toml: &mut String) -> Option<()> {
+pub(super) fn keyspace(case: &Case, keys: f64, toml: &mut String) -> Option<()> {
     let kind = case.text("type").unwrap_or("string");
     let _ = writeln!(
         toml,
@@ -131,7 +132,7 @@ fn config(case: &Case) -> String {
 }
 
 /// A JSON value as TOML: tables and lists inline.
-fn inline(value: &Value) -> String {
+pub(super) fn inline(value: &Value) -> String {
     match value {
         Value::Object(table) => {
             let pairs: Vec<String> = table.iter().map(|(key, value)| format!("{key} = {}", inline(value))).collect();

@@ -3,7 +3,7 @@
 use super::PlotError;
 use super::chart::{self, ALARM, COLORS, Drawing, GRID, INK, TICKS};
 use crate::analysis::series;
-use crate::record::{Counters, Run, Sample};
+use crate::record::{Counters, HostPart, Run, Sample};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
@@ -66,6 +66,13 @@ pub(super) fn panels<'a>(title: &'a str, run: &Run) -> Vec<Panel<'a>> {
     };
     if end.keyspace_hits + end.keyspace_misses > 0 {
         add("hit_ratio", "hits among reads, for each interval", "hit ratio", vec![hit_ratio]);
+    }
+    if end.total_forks > 0 {
+        let lines = vec![
+            level("copy-on-write [MiB]", COLORS[4], |s| s.host.part(HostPart::CopyOnWrite) >> 20),
+            level("rdb_last_cow_size [MiB]", COLORS[8], |s| s.rdb_last_cow_size >> 20),
+        ];
+        add("copy_on_write", "pages that a fork's two processes no longer share", "MiB", lines);
     }
     if end.evicted_keys + end.expired_keys > 0 {
         let lines = vec![rate("evicted", ALARM, |c| c.evicted_keys), rate("expired", COLORS[6], |c| c.expired_keys)];

@@ -4,8 +4,10 @@
 //! what the machine has installed.
 
 mod chart;
+mod host;
 mod lines;
 mod memory;
+mod stacked;
 
 use crate::analysis::Findings;
 use plotters::style::{FontStyle, register_font};
@@ -15,7 +17,7 @@ use std::sync::OnceLock;
 pub const SIZE: (u32, u32) = (1400, 800);
 
 /// Names of all pictures that there can be.
-pub const NAMES: &[&str] = &["memory", "keys", "hit_ratio", "evictions", "rejections"];
+pub const NAMES: &[&str] = &["memory", "host", "copy_on_write", "keys", "hit_ratio", "evictions", "rejections"];
 
 /// The font's bytes: DejaVu Sans, cut down to Latin-1 and a few signs; its licence stands beside it.
 const FONT: &[u8] = include_bytes!("../../../assets/DejaVuSans-subset.ttf");
@@ -53,7 +55,11 @@ pub fn pictures(findings: &Findings) -> Result<Vec<Picture>, PlotError> {
         return Ok(Vec::new());
     }
     let title = &findings.scenario.title;
-    let mut pictures = vec![chart::picture("memory", &memory::Memory { title, run })?];
+    let share = findings.scenario.policy.host_utilisation;
+    let mut pictures = vec![
+        chart::picture("memory", &memory::memory(title, run))?,
+        chart::picture("host", &host::host(title, run, share))?,
+    ];
     for panel in lines::panels(title, run) {
         pictures.push(chart::picture(panel.name, &panel)?);
     }

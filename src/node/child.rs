@@ -1,0 +1,285 @@
+//! A forked child: at most one lives, whatever it was forked for.
+//!
+//! While it lives, recency and rehash are frozen and tables avoid growth (see `eviction`, `tables`), and each first write
+//! to a region that it shares copies pages (`cow`).  Once a second it reports how much it no longer shares; the largest
+//! report is `rdb_last_cow_size`.
+//! Source: redis 7.0.15 `src/childinfo.c`, `src/rdb.c`; dynamics specification, sections 4.4 to 4.8.
+
+use super::Node;
+use super::cow::CopyOnWrite;
+use super::keys::{Region, Sizes, Slot};
+use super::ledger::MemoryPart;
+use super::notice::{EventKind, TableName};
+use crate::units::Micros;
+use std::collections::BTreeMap;
+
+/// Between two reports of a child (µs).  Source: `sendChildInfoGeneric`, once a second.
+const REPORT_US: u64 = 1_000_000;
+/// Resident bytes that the cost of a fork is given for (B).
+const GIB: u64 = 1 << 30;
+
+/// What a child was forked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChildKind {
+    /// BGSAVE, by command or by a save point.
+    Bgsave,
+    /// A rewrite of the append-only file.
+    AofRewrite,
+    /// A full synchronisation of replicas.
+    Sync,
+}
+
+impl ChildKind {
+    /// What the child does, for people.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            ChildKind::Bgsave => "BGSAVE",
+            ChildKind::AofRewrite => "AOF rewrite",
+            ChildKind::Sync => "full sync",
+        }
+    }
+}
+
+/// A child that lives.
+#[derive(Debug)]
+pub(super) struct Child {
+    kind: ChildKind,
+    started_us: u64,
+    ends_us: u64,
+    /// Keys at the fork.
+    keys: u64,
+    /// Changes before the fork.
+    changes: u64,
+    cow: CopyOnWrite,
+    next_report_us: u64,
+    /// The last report, and the largest (B).
+    reported: u64,
+    peak: u64,
+}
+
+impl Child {
+    /// What it was forked for.
+    pub(super) fn kind(&self) -> ChildKind {
+        self.kind
+    }
+
+    /// Keys saved by an instant.
+    fn saved(&self, now_us: u64) -> u64 {
+        let (done, all) = (now_us.saturating_sub(self.started_us), (self.ends_us - self.started_us).max(1));
+        (u128::from(self.keys) * u128::from(done.min(all)) / u128::from(all)) as u64
+    }
+
+    /// Bytes that it no longer shares (B).
+    fn unshared(&self, now_us: u64) -> u64 {
+        self.cow.bytes(self.saved(now_us), self.keys)
+    }
+
+    fn report(&mut self, now_us: u64) {
+        self.reported = self.unshared(now_us);
+        self.peak = self.peak.max(self.reported);
+    }
+}
+
+impl Node {
+    /// Forks; false when a child lives already or the kernel refuses.
+    pub(super) fn start_child(&mut self, kind: ChildKind, duration: Option<Micros>) -> bool {
+        if self.child.is_some() {
+            return false;
+        }
+        let now_s = self.now_us / 1_000_000;
+        let refused = self.fork_is_refused();
+        if kind == ChildKind::Bgsave {
+            self.persistence.tried(now_s, !refused);
+        }
+        if refused {
+            self.note_fork_failed(kind);
+            return false;
+        }
+        let duration = duration.unwrap_or_else(|| self.snapshot_duration());
+        self.counters.total_forks += 1;
+        let fork_us = u128::from(self.rss_bytes()) * u128::from(self.costs.fork_per_gib_us) / u128::from(GIB);
+        self.persistence.latest_fork_usec = fork_us as u64;
+        let child = Child {
+            kind,
+            started_us: self.now_us,
+            ends_us: self.now_us + duration.0,
+            keys: self.main.len(),
+            changes: self.persistence.dirty(),
+            cow: self.shared_heap(),
+            next_report_us: self.now_us + REPORT_US,
+            reported: 0,
+            peak: 0,
+        };
+        self.child = Some(Box::new(child));
+        self.child_active = true;
+        self.note_event(EventKind::ChildStarted { kind, lasts: duration, fork_us: fork_us as u64 });
+        true
+    }
+
+    /// The heap as a fork finds it: everything shared.
+    fn shared_heap(&mut self) -> CopyOnWrite {
+        let bytes = |part: MemoryPart| self.ledger.part(part);
+        let tables = [bytes(MemoryPart::MainTable), bytes(MemoryPart::ExpiresTable)];
+        let mut cow = CopyOnWrite::new(self.host.setup.page_size, tables);
+        let mut regions: BTreeMap<u64, u64> = BTreeMap::new();
+        let object_class = self.object_class;
+        for entry in self.keys.entries.iter_mut().filter(|entry| entry.present()) {
+            entry.clear_written();
+            let [object, value] = entry.sizes.value_classes(object_class);
+            for class in [entry.sizes.key_class(), object, value] {
+                *regions.entry(class).or_default() += 1;
+            }
+        }
+        *regions.entry(self.entry_class).or_default() += self.main.len();
+        *regions.entry(self.expires_entry_class).or_default() += self.expires.len();
+        for (class, count) in regions {
+            cow.add_live(class, count);
+        }
+        cow
+    }
+
+    /// Cron's look at the child: reports, and whether it is done.
+    pub(super) fn child_cron(&mut self) {
+        let now_us = self.now_us;
+        let Some(child) = self.child.as_mut() else { return };
+        if now_us >= child.next_report_us && now_us < child.ends_us {
+            child.report(now_us);
+            child.next_report_us += REPORT_US;
+        }
+        if now_us >= child.ends_us {
+            self.end_child(true);
+        }
+    }
+
+    /// The child ends, its work done or not.
+    pub(super) fn end_child(&mut self, succeeded: bool) {
+        let Some(mut child) = self.child.take() else { return };
+        self.child_active = false;
+        child.report(self.now_us);
+        let seconds = self.now_us.saturating_sub(child.started_us) / 1_000_000;
+        match child.kind {
+            ChildKind::Bgsave => {
+                self.persistence.ended(self.now_us / 1_000_000, seconds, child.changes, succeeded);
+                self.persistence.rdb_last_cow_size = child.peak;
+            }
+            ChildKind::Sync => self.persistence.rdb_last_cow_size = child.peak,
+            ChildKind::AofRewrite => self.persistence.aof_last_cow_size = child.peak,
+        }
+        self.note_event(EventKind::ChildEnded { kind: child.kind, cow_size: child.peak, succeeded });
+    }
+
+    /// Pages that parent and child no longer share (B); 0 without a child.
+    #[must_use]
+    pub fn copy_on_write_bytes(&self) -> u64 {
+        self.child.as_ref().map_or(0, |child| child.unshared(self.now_us))
+    }
+
+    /// A key was added: its parts are new regions, and its bucket was written.
+    pub(super) fn note_added_to_child(&mut self, slot: Slot, sizes: Sizes) {
+        let Some(child) = self.child.as_mut() else { return };
+        let [object, value] = sizes.value_classes(self.object_class);
+        for class in [self.entry_class, sizes.key_class(), object, value] {
+            child.cow.allocate(class);
+        }
+        child.cow.write_bucket(TableName::Main as usize);
+        let entry = &mut self.keys.entries[slot as usize];
+        [Region::Entry, Region::Key, Region::Object, Region::Value].into_iter().for_each(|r| entry.set_written(r));
+    }
+
+    /// A key is being deleted: its parts are freed, which writes only the link to it.
+    pub(super) fn note_deleted_to_child(&mut self, slot: Slot, link: Option<Slot>) {
+        self.note_link_to_child(TableName::Main, link);
+        let Some(child) = self.child.as_mut() else { return };
+        let entry = &self.keys.entries[slot as usize];
+        let [object, value] = entry.sizes.value_classes(self.object_class);
+        for (class, region) in [
+            (self.entry_class, Region::Entry),
+            (entry.sizes.key_class(), Region::Key),
+            (object, Region::Object),
+            (value, Region::Value),
+        ] {
+            child.cow.free(class, !entry.written(region));
+        }
+    }
+
+    /// The link to a removed entry was written: in the entry before it, or in its bucket.
+    fn note_link_to_child(&mut self, table: TableName, link: Option<Slot>) {
+        let Some(slot) = link else {
+            if let Some(child) = self.child.as_mut() {
+                child.cow.write_bucket(table as usize);
+            }
+            return;
+        };
+        match table {
+            TableName::Main => self.write_in_place(slot, Region::Entry, self.entry_class),
+            TableName::Expires => self.write_in_place(slot, Region::Timed, self.expires_entry_class),
+        }
+    }
+
+    /// A region of a key was written where it is.
+    fn write_in_place(&mut self, slot: Slot, region: Region, class: u64) {
+        let entry = &mut self.keys.entries[slot as usize];
+        if !entry.written(region) {
+            entry.set_written(region);
+            if let Some(child) = self.child.as_mut() {
+                child.cow.write(class);
+            }
+        }
+    }
+
+    /// A value was replaced; `in_place`: by a command that changes the value it finds, not by SET.
+    pub(super) fn note_replaced_to_child(&mut self, slot: Slot, before: Sizes, in_place: bool) {
+        let after = self.keys.entries[slot as usize].sizes;
+        let [old_object, old_value] = before.value_classes(self.object_class);
+        let [object, value] = after.value_classes(self.object_class);
+        // A shared integer, or an embedded string that becomes raw, gets a new object.
+        let keeps_object = in_place && old_object == object && before.encoding.is_raw() == after.encoding.is_raw();
+        if keeps_object && object > 0 {
+            self.write_in_place(slot, Region::Object, object);
+        } else {
+            self.write_in_place(slot, Region::Entry, self.entry_class);
+            self.move_region(slot, Region::Object, old_object, object);
+        }
+        if keeps_object && old_value == value {
+            if value > 0 {
+                self.write_in_place(slot, Region::Value, value);
+            }
+        } else {
+            self.move_region(slot, Region::Value, old_value, value);
+        }
+    }
+
+    /// A region was allocated anew, then the old one freed.
+    fn move_region(&mut self, slot: Slot, region: Region, from: u64, to: u64) {
+        let entry = &mut self.keys.entries[slot as usize];
+        let shared = !entry.written(region);
+        entry.set_written(region);
+        if let Some(child) = self.child.as_mut() {
+            child.cow.allocate(to);
+            child.cow.free(from, shared);
+        }
+    }
+
+    /// A key got a TTL, or another one; `new`: it had none.
+    pub(super) fn note_ttl_set_to_child(&mut self, slot: Slot, new: bool) {
+        if !new {
+            self.write_in_place(slot, Region::Timed, self.expires_entry_class);
+            return;
+        }
+        self.keys.entries[slot as usize].set_written(Region::Timed);
+        if let Some(child) = self.child.as_mut() {
+            child.cow.allocate(self.expires_entry_class);
+            child.cow.write_bucket(TableName::Expires as usize);
+        }
+    }
+
+    /// A key lost its TTL.
+    pub(super) fn note_ttl_removed_to_child(&mut self, slot: Slot, link: Option<Slot>) {
+        self.note_link_to_child(TableName::Expires, link);
+        let shared = !self.keys.entries[slot as usize].written(Region::Timed);
+        if let Some(child) = self.child.as_mut() {
+            child.cow.free(self.expires_entry_class, shared);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Snapshots: save points, BGSAVE, what a failed one does to writes.
+//!
+//! Source: redis 7.0.15 `src/rdb.c`, `src/server.c` (`serverCron`); dynamics specification, sections 4.1 and 4.6.
+
+use super::Node;
+use super::child::ChildKind;
+use super::notice::EventKind;
+use crate::units::Micros;
+
+/// After a failed snapshot the next one waits this long (s).  Source: `CONFIG_BGSAVE_RETRY_DELAY`.
+const RETRY_DELAY_SECONDS: u64 = 5;
+
+/// A pair of `save`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SavePoint {
+    /// Seconds since the last snapshot, more than which must have passed.
+    pub seconds: u64,
+    /// Changes since then, at least.
+    pub changes: u64,
+}
+
+/// What persistence keeps from run to run.
+#[derive(Debug, Default)]
+pub(super) struct Persistence {
+    /// `rdb_changes_since_last_save`.
+    dirty: u64,
+    /// When the last snapshot ended (s of the server's clock).
+    last_save_s: u64,
+    /// When the last one was tried (s).
+    last_try_s: u64,
+    /// The last one failed.
+    failed: bool,
+    /// Length of the last snapshot (s): `rdb_last_bgsave_time_sec`.
+    pub(super) last_bgsave_time_sec: u64,
+    /// `rdb_last_cow_size` (B).
+    pub(super) rdb_last_cow_size: u64,
+    /// `aof_last_cow_size` (B).
+    pub(super) aof_last_cow_size: u64,
+    /// `latest_fork_usec` (µs).
+    pub(super) latest_fork_usec: u64,
+}
+
+impl Persistence {
+    /// A server that starts at `now_s`.
+    pub(super) fn new(now_s: u64) -> Persistence {
+        Persistence { last_save_s: now_s, ..Persistence::default() }
+    }
+
+    /// `rdb_changes_since_last_save`.
+    pub(super) fn dirty(&self) -> u64 {
+        self.dirty
+    }
+
+    /// A write changed a key.
+    #[inline]
+    pub(super) fn note_change(&mut self) {
+        self.dirty += 1;
+    }
+
+    /// Whether the last snapshot failed.
+    #[inline]
+    pub(super) fn failed(&self) -> bool {
+        self.failed
+    }
+
+    /// A snapshot was begun, or could not be.
+    pub(super) fn tried(&mut self, now_s: u64, began: bool) {
+        self.last_try_s = now_s;
+        self.failed |= !began;
+    }
+
+    /// A snapshot ended; `changes`: those before its fork.
+    pub(super) fn ended(&mut self, now_s: u64, seconds: u64, changes: u64, succeeded: bool) {
+        self.failed = !succeeded;
+        self.last_bgsave_time_sec = seconds;
+        if succeeded {
+            self.dirty -= changes.min(self.dirty);
+            self.last_save_s = now_s;
+        }
+    }
+
+    /// Nothing has changed since the server came up.
+    pub(super) fn reset(&mut self, now_s: u64) {
+        *self = Persistence::new(now_s);
+    }
+
+    /// Whether a save point wants a snapshot.
+    fn is_due(&self, points: &[SavePoint], now_s: u64) -> bool {
+        let may_try = !self.failed || now_s - self.last_try_s > RETRY_DELAY_SECONDS;
+        let wanted =
+            |point: &SavePoint| self.dirty >= point.changes && now_s.saturating_sub(self.last_save_s) > point.seconds;
+        may_try && points.iter().any(wanted)
+    }
+}
+
+impl Node {
+    /// Cron's look at the save points.
+    pub(super) fn save_points_cron(&mut self) {
+        let now_s = self.now_us / 1_000_000;
+        if self.child.is_none() && self.persistence.is_due(&self.config.save, now_s) {
+            self.start_child(ChildKind::Bgsave, None);
+        }
+    }
+
+    /// BGSAVE; its length is as modelled unless given.  While a child lives it is an error, as on the server.
+    pub fn bgsave(&mut self, duration: Option<Micros>) {
+        self.start_child(ChildKind::Bgsave, duration);
+    }
+
+    /// Whether writes are refused since the last snapshot failed (`-MISCONF`).
+    #[inline]
+    pub(super) fn refuses_after_failed_save(&self) -> bool {
+        self.persistence.failed() && self.config.stop_writes_on_bgsave_error && !self.config.save.is_empty()
+    }
+
+    /// How long a snapshot of what is there takes: so much for each key, and its payload at the child's rate.
+    pub(super) fn snapshot_duration(&self) -> Micros {
+        let keys_us = self.main.len() * self.costs.snapshot_key_ns / 1000;
+        let payload = u128::from(self.payload_bytes());
+        let bytes_us = match self.host.setup.snapshot_rate {
+            Some(rate) => payload * 1_000_000 / u128::from(rate.max(1)),
+            None => {
+                let picos = if self.config.rdbcompression { COMPRESSED_BYTE_PS } else { RAW_BYTE_PS };
+                payload * picos / 1_000_000
+            }
+        };
+        Micros(keys_us + bytes_us as u64)
+    }
+
+    /// A refused or failed fork is told once for each try.
+    pub(super) fn note_fork_failed(&mut self, kind: ChildKind) {
+        self.counters.fork_failures += 1;
+        self.note_event(EventKind::ForkFailed { kind });
+    }
+}
+
+/// CPU of a child to write a byte, raw and compressed (ps).  *assumed*: dynamics specification, section 12.3.
+const RAW_BYTE_PS: u128 = 2_000;
+const COMPRESSED_BYTE_PS: u128 = 12_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POINTS: &[SavePoint] =
+        &[SavePoint { seconds: 300, changes: 100 }, SavePoint { seconds: 60, changes: 10_000 }];
+
+    fn changed(times: u64) -> Persistence {
+        Persistence { dirty: times, ..Persistence::new(1_000) }
+    }
+
+    #[test]
+    fn save_points_want_changes_and_more_than_their_seconds() {
+        assert!(!changed(10_000).is_due(POINTS, 1_060));
+        assert!(changed(10_000).is_due(POINTS, 1_061));
+        assert!(!changed(9_999).is_due(POINTS, 1_300));
+        assert!(changed(100).is_due(POINTS, 1_301));
+        assert!(!changed(1_000_000).is_due(&[], 9_999));
+    }
+
+    #[test]
+    fn a_failed_snapshot_is_tried_again_after_five_seconds() {
+        let mut persistence = changed(10_000);
+        persistence.tried(1_061, false);
+        assert!(persistence.failed());
+        assert!(!persistence.is_due(POINTS, 1_066));
+        assert!(persistence.is_due(POINTS, 1_067));
+        persistence.ended(1_070, 3, 9_000, true);
+        assert_eq!((persistence.dirty(), persistence.failed()), (1_000, false));
+        assert!(!persistence.is_due(POINTS, 1_131), "seconds count from the end of the snapshot");
+    }
+}
