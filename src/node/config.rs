@@ -297,7 +297,7 @@ const FAR_DOUBLINGS: f64 = 4.0;
 
 impl Costs {
     /// Buckets that a slice of cron's rehash moves when what it reads takes `bytes`.  The time for a bucket grows by the
-    /// same amount with each doubling of `bytes`, from what the cache holds to [`FAR_DOUBLINGS`] more.
+    /// same amount with each doubling of `bytes`, from what the cache holds to sixteen times that.
     #[must_use]
     pub fn rehash_buckets(&self, bytes: u64) -> u64 {
         let doublings = (bytes as f64 / self.cpu_cache.max(1) as f64).log2().clamp(0.0, FAR_DOUBLINGS);
