@@ -50,11 +50,10 @@ pub(super) fn recommend(scenario: &Scenario, run: &Run) -> Recommendation {
     let peak = run.peak.used_memory;
     let limit = run.end.maxmemory;
     let headroom_ratio = if limit == 0 || peak == 0 { 0.0 } else { limit as f64 / peak as f64 - 1.0 };
-    let mut budget = vec![BudgetLine { part: "peak", bytes: peak, why: peak_why(scenario, run) }];
+    let mut budget = vec![BudgetLine { part: "peak", bytes: peak, why: peak_why(run) }];
     if full_by_design(scenario, run) {
-        let spare = limit.saturating_sub(peak);
-        budget[0].bytes = limit - spare;
-        budget.push(BudgetLine { part: "left", bytes: spare, why: "the cache fills what it is given".to_owned() });
+        let why = "as configured at the end: the cache fills what it is given".to_owned();
+        budget = vec![BudgetLine { part: "maxmemory", bytes: limit, why }];
         let fixes = fixes(scenario, run);
         return Recommendation { maxmemory: limit, maxmemory_high: limit, headroom_ratio, budget, fixes };
     }
@@ -75,12 +74,9 @@ pub(super) fn recommend(scenario: &Scenario, run: &Run) -> Recommendation {
     Recommendation { maxmemory, maxmemory_high: with(high), headroom_ratio, budget, fixes: fixes(scenario, run) }
 }
 
-fn peak_why(scenario: &Scenario, run: &Run) -> String {
+fn peak_why(run: &Run) -> String {
     if run.write_rejected.count > 0 {
         return "used_memory_peak; writes were refused, so the demand is higher than this".to_owned();
-    }
-    if full_by_design(scenario, run) {
-        return "used_memory_peak of a cache that is full by design".to_owned();
     }
     if series::still_growing(run) {
         let a_day = Bytes((series::growth_at_end(run) * 86_400.0).max(0.0) as u64);

@@ -177,9 +177,10 @@ fn sentence(scenario: &Scenario, run: &Run) -> String {
     if run.evicting.count > 0 {
         let steady = series::steady_state(run, scenario.warmup);
         return format!(
-            "The cache is full at maxmemory ({}) from {} on and evicts {:.0} keys a second ({}); hit ratio {:.3}.",
-            Bytes(run.end.maxmemory),
+            "The cache is full at maxmemory from {} on ({} at the end) and evicts {:.0} keys a second ({}); \
+             hit ratio {:.3}.",
             run.evicting.first,
+            Bytes(run.end.maxmemory),
             steady.evicted_keys_per_s,
             policy.name,
             steady.hit_ratio
