@@ -14,8 +14,10 @@ fn folder() -> PathBuf {
 }
 
 fn files() -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder()).expect("the folder of scenarios").map(|entry| entry.expect("an entry").path());
-    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
+    let folders = [folder(), folder().join("published")];
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).expect("a folder of scenarios"));
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|e| e == "toml")).collect();
     files.sort();
     assert!(files.len() >= 8, "the folder holds all scenarios");
     files
@@ -68,8 +70,8 @@ fn figures(scenario: Scenario) -> String {
 
 #[test]
 fn every_scenario_parses_names_its_sources_and_is_listed() {
-    let list = fs::read_to_string(folder().join("README.md")).expect("the list");
     for path in files() {
+        let list = fs::read_to_string(path.with_file_name("README.md")).expect("the list of its folder");
         let text = fs::read_to_string(&path).expect("a scenario");
         assert!(text.contains("# Source"), "{} names its source", path.display());
         assert!(list.contains(&format!("`{}`", stem(&path))), "{} is listed", path.display());
