@@ -21,6 +21,8 @@ pub enum Stream {
     Events,
     /// TTLs and ages of preloaded keys.
     Preload,
+    /// Sizes of published messages.
+    Channels,
 }
 
 impl Stream {
@@ -31,6 +33,7 @@ impl Stream {
             Stream::Writes => 3,
             Stream::Events => 4,
             Stream::Preload => 5,
+            Stream::Channels => 6,
             Stream::Traffic(index) => 1000 + u64::from(index),
         }
     }

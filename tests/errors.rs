@@ -287,6 +287,34 @@ fn machines_that_cannot_be() {
 }
 
 #[test]
+fn connections_and_channels() {
+    let group = |keys: &str| format!("[[clients]]\nname = \"subscribers\"\nclass = \"pubsub\"\n{keys}");
+    let channel = |keys: &str| format!("{}\n[[channel]]\n{keys}", group(""));
+    check_added(&[
+        ("client_class", "[[clients]]\nname = \"a\"\nclass = \"pubsubs\""),
+        ("client_read_rate", &group("read-rate = \"2mb\"")),
+        ("client_read_rate_negative", &group("read-rate = -1")),
+        ("client_socket_buffer", &group("socket-buffer = \"1 parsec\"")),
+        ("client_stalls", &group("stalls = [ { at = \"1m\", fro = \"2m\" } ]")),
+        ("client_stall_after_the_end", &group("stalls = [ { at = \"40d\", for = \"2m\" } ]")),
+        ("client_pipeline", &group("pipeline = 5")),
+        ("client_reconnect", "[[clients]]\nname = \"a\"\nreconnect = \"5s\""),
+        ("key_stalls", &group("stals = []")),
+        ("channel_empty", &channel("name = \"news\"")),
+        ("channel_name", &channel("name = \"\"\nsubscribers = \"subscribers\"\nrate = 1\nmessage-size = 1")),
+        ("channel_subscribers", &channel("name = \"n\"\nsubscribers = \"subscriber\"\nrate = 1\nmessage-size = 1")),
+        (
+            "channel_twice",
+            &channel("name = \"n\"\nsubscribers = [\"subscribers\", \"subscribers\"]\nrate = 1\nmessage-size = 1"),
+        ),
+        ("channel_rate", &channel("name = \"n\"\nsubscribers = \"subscribers\"\nrate = \"1mb/s\"\nmessage-size = 1")),
+        ("channel_size", &channel("name = \"n\"\nsubscribers = \"subscribers\"\nrate = 1\nmessage-size = \"1gb\"")),
+        ("channel_key", &channel("name = \"n\"\nsubscribers = \"subscribers\"\nrate = 1\nmesage-size = 1")),
+    ]);
+    check_changed(&[("directive_maxmemory_clients", "save = \"\"", "save = \"\"\nmaxmemory-clients = \"101%\"")]);
+}
+
+#[test]
 fn what_is_not_modelled_says_so() {
     check_changed(&[
         ("planned_type", "type = \"string\"", "type = \"hash\""),
@@ -295,13 +323,10 @@ fn what_is_not_modelled_says_so() {
         ("planned_allocator", "profile = \"redis-7.2\"", "allocator = \"libc\""),
         ("planned_command", "GET = 9", "HGETALL = 9"),
         ("planned_scale", "title = \"Good\"", "scale = 0.1"),
-        ("planned_client_class", "connections = 5", "class = \"pubsub\""),
-        ("planned_read_rate", "connections = 5", "read-rate = \"2mb/s\""),
     ]);
     check_added(&[
         ("planned_replica", "[[replica]]\nname = \"r\"\nlink = \"200mb/s\""),
         ("planned_trace", "[[trace]]\npath = \"t.csv\"\nformat = \"csv\""),
-        ("planned_channel", "[[channel]]\nname = \"news\""),
         ("planned_host", "[host]\nnetwork-rate = \"2gb/s\""),
         ("planned_event", "[[event]]\nat = \"1m\"\nkind = \"aof-rewrite\""),
         ("planned_flushall_async", "[[event]]\nat = \"1m\"\nkind = \"flushall\"\nasync = true"),

@@ -3,9 +3,20 @@
 use capsim::validate::{Outcome, measurement, validate};
 
 fn check(file: &str, expected_cases: usize) {
+    check_those(file, expected_cases, |_| true);
+}
+
+/// The cases of one kind in a file that has several.
+fn check_kind(file: &str, kind: &str, expected_cases: usize) {
+    check_those(file, expected_cases, |case| case.kind == kind);
+}
+
+fn check_those(file: &str, expected_cases: usize, which: impl Fn(&measurement::Case) -> bool) {
     let path = format!("{}/validation/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).expect("a recorded measurement");
-    let results = validate(&measurement::parse(file, &text).expect("measurements"));
+    let mut measurements = measurement::parse(file, &text).expect("measurements");
+    measurements.retain(|measurement| which(&measurement.case));
+    let results = validate(&measurements);
     let judged = results.iter().filter(|r| matches!(&r.outcome, Outcome::Judged(figures) if !figures.is_empty()));
     assert_eq!(judged.count(), expected_cases, "every case of {file} is judged");
     for result in &results {
@@ -43,4 +54,9 @@ fn copies_of_a_snapshot_under_writes() {
 #[test]
 fn expiry_steady_mixed_and_en_masse() {
     check("expiry.redis-7.0.15-debian.jsonl", 4);
+}
+
+#[test]
+fn subscribers_that_never_read() {
+    check_kind("buffers.redis-7.0.15-debian.jsonl", "pubsub", 4);
 }

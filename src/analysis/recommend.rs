@@ -1,6 +1,7 @@
 //! What `maxmemory` should be, with its arithmetic, and what to change first.
 
 use super::series;
+use super::verdict::buffers_drive;
 use crate::node::config::{EvictionScope, MaxmemoryPolicy};
 use crate::node::ledger::MemoryPart;
 use crate::record::Run;
@@ -112,6 +113,13 @@ fn fixes(scenario: &Scenario, run: &Run) -> Vec<String> {
              or give the other keys a TTL",
             policy.entry().name
         ));
+    }
+    if buffers_drive(run) {
+        fixes.push(
+            "lower client-output-buffer-limit of the class that does not read, or set maxmemory-clients: \
+             slow consumers are then disconnected before data pays for them"
+                .to_owned(),
+        );
     }
     let untimed = series::ratio(run.end.keys - run.end.expires.min(run.end.keys), run.end.keys);
     let evicts_any = policy.entry().scope == EvictionScope::AllKeys;

@@ -130,6 +130,9 @@ fn value(metric: &str, timeline: &[Sample], index: usize) -> f64 {
         }
         "hits" => counters.keyspace_hits as f64,
         "misses" => counters.keyspace_misses as f64,
+        "connected_clients" => sample.connected_clients as f64,
+        "client_output_buffer_limit_disconnections" => counters.client_output_buffer_limit_disconnections as f64,
+        "evicted_clients" => counters.evicted_clients as f64,
         "expired_stale_perc" => sample.expired_stale_millipercent as f64 / 1000.0,
         _ => f64::NAN,
     }

@@ -9,6 +9,7 @@ use crate::node::ledger::MemoryPart;
 use crate::record::{Run, Sample};
 use crate::scenario::Scenario;
 use crate::units::{Bytes, Micros, SimTime};
+use std::fmt::Write as _;
 
 /// A part of the peak that is at least this share of it is named as what drives it.
 const DRIVING_SHARE: f64 = 0.10;
@@ -81,6 +82,13 @@ fn outside_policy(scenario: &Scenario, run: &Run) -> Vec<String> {
     let mut reasons = Vec::new();
     let policy = &scenario.policy;
     reasons.extend(host::outside_policy(scenario, run));
+    if run.evicting.count > 0 && buffers_drive(run) {
+        reasons.push(format!(
+            "output buffers hold {} at the peak, {:.0} % of used_memory, and keys are evicted for them",
+            Bytes(output_buffers(run)),
+            100.0 * series::ratio(output_buffers(run), run.peak.used_memory)
+        ));
+    }
     if full_by_design(scenario, run) {
         return reasons;
     }
@@ -123,14 +131,27 @@ fn rehash_drives(run: &Run) -> bool {
     series::ratio(run.peak.rehashing_bytes, run.peak.used_memory) >= DRIVING_SHARE / 2.0
 }
 
-/// What made the peak, the first that applies: what passed the host's limit, if it was passed;
-/// two tables alive while one rehashes (a tenth of the peak and more); expired keys still there (likewise); the cache
+/// Output buffers at the peak (B).
+fn output_buffers(run: &Run) -> u64 {
+    run.peak.parts[MemoryPart::ClientOutputBuffers as usize]
+}
+
+/// Whether what clients have not read is a large part of the peak.
+pub(super) fn buffers_drive(run: &Run) -> bool {
+    series::ratio(output_buffers(run), run.peak.used_memory) >= DRIVING_SHARE
+}
+
+/// What made the peak, the first that applies: what passed the host's limit, if it was passed; what clients have not read
+/// (a tenth of the peak and more); two tables alive while one rehashes; expired keys still there (likewise); the cache
 /// full by design; keys without a TTL that pile up (growth at the end, most keys untimed); growth that has not levelled
 /// off; else the largest part.
 fn driver(scenario: &Scenario, run: &Run) -> &'static str {
     let peak = run.peak.used_memory;
     if let Some(driver) = host::driver(scenario, run) {
         return driver;
+    }
+    if buffers_drive(run) {
+        return "client output buffers";
     }
     if rehash_drives(run) {
         return "hash table rehash";
@@ -157,6 +178,19 @@ fn sentence(scenario: &Scenario, run: &Run) -> String {
     if let Some(sentence) = host::sentence(scenario, run) {
         return sentence;
     }
+    let mut sentence = sentence_of_data(scenario, run);
+    if buffers_drive(run) {
+        let _ = write!(
+            sentence,
+            " At the peak {} of {} are output buffers: what clients have not read, which maxmemory counts.",
+            Bytes(output_buffers(run)),
+            Bytes(run.peak.used_memory)
+        );
+    }
+    sentence
+}
+
+fn sentence_of_data(scenario: &Scenario, run: &Run) -> String {
     let peak = Bytes(run.peak.used_memory);
     let policy = scenario.config.maxmemory_policy.entry();
     if run.write_rejected.count > 0 {

@@ -111,6 +111,30 @@ impl Clients {
         self.groups.iter().map(|g| u64::from(g.setup.connections)).sum()
     }
 
+    /// Size of the reply buffers of a group (B).
+    pub(super) fn reply_buffer(&self, group: usize) -> u64 {
+        self.groups[group].reply_buffer
+    }
+
+    /// A reply buffer of a group held so many bytes.
+    pub(super) fn note_reply_buffer(&mut self, group: usize, used: u64) {
+        let group = &mut self.groups[group];
+        group.reply_peak = group.reply_peak.max(used.min(group.reply_buffer));
+    }
+
+    /// So many connections of a group are open.
+    pub(super) fn set_connections(&mut self, group: usize, connections: u64) {
+        let group = &mut self.groups[group];
+        group.setup.connections = u32::try_from(connections).unwrap_or(u32::MAX);
+        group.active = group.active.min(connections);
+    }
+
+    /// What a connection of a group takes, without its output buffer (B).
+    pub(super) fn connection_memory(&self, group: usize) -> u64 {
+        let group = &self.groups[group];
+        self.client_struct + self.buffers(group) / u64::from(group.setup.connections.max(1))
+    }
+
     /// A second has passed: fits every group's buffers to what it did.
     fn second(&mut self) {
         self.seconds += 1;

@@ -1,5 +1,6 @@
 //! What the modelled server is told: redis.conf's directives that move memory, and what things cost on its machine.
 
+use super::link::{ClientClass, MaxmemoryClients, OutputLimit, OutputLimits};
 use super::persistence::SavePoint;
 use crate::units::Bytes;
 
@@ -175,6 +176,10 @@ pub struct ServerConfig {
     pub oom_score_adj: bool,
     /// `disable-thp`: the server turns huge pages off for itself.
     pub disable_thp: bool,
+    /// `client-output-buffer-limit`.
+    pub client_output_buffer_limit: OutputLimits,
+    /// `maxmemory-clients`.
+    pub maxmemory_clients: MaxmemoryClients,
 }
 
 impl Default for ServerConfig {
@@ -201,6 +206,8 @@ impl Default for ServerConfig {
             stop_writes_on_bgsave_error: true,
             oom_score_adj: false,
             disable_thp: true,
+            client_output_buffer_limit: OutputLimits::default(),
+            maxmemory_clients: MaxmemoryClients::Bytes(Bytes(0)),
         }
     }
 }
@@ -228,6 +235,8 @@ pub enum Setting {
     StopWritesOnBgsaveError(bool),
     OomScoreAdj(bool),
     DisableThp(bool),
+    ClientOutputBufferLimit(Vec<(ClientClass, OutputLimit)>),
+    MaxmemoryClients(MaxmemoryClients),
 }
 
 impl ServerConfig {
@@ -253,6 +262,10 @@ impl ServerConfig {
             Setting::StopWritesOnBgsaveError(value) => self.stop_writes_on_bgsave_error = value,
             Setting::OomScoreAdj(value) => self.oom_score_adj = value,
             Setting::DisableThp(value) => self.disable_thp = value,
+            Setting::ClientOutputBufferLimit(ref limits) => {
+                limits.iter().for_each(|&(class, limit)| self.client_output_buffer_limit.set(class, limit));
+            }
+            Setting::MaxmemoryClients(value) => self.maxmemory_clients = value,
         }
     }
 }

@@ -27,6 +27,10 @@ pub struct Counters {
     pub misconf_errors: u64,
     /// Processes that the kernel killed for want of memory.
     pub oom_kills: u64,
+    /// Connections closed by `client-output-buffer-limit`.
+    pub client_output_buffer_limit_disconnections: u64,
+    /// Connections closed by `maxmemory-clients`.
+    pub evicted_clients: u64,
 }
 
 /// What the server counts for one keyspace of the scenario.

@@ -40,6 +40,7 @@ impl Node {
         if self.cron_loops.is_multiple_of(u64::from(self.effective_hz())) {
             self.clients_cron();
         }
+        self.outputs_cron();
         if self.expires.len() > 0 {
             self.active_expire_cycle(Cycle::Slow);
         } else {

@@ -9,6 +9,7 @@ use super::counters::{Counters, KeyspaceCounters};
 use super::dict::BUCKET_BYTES;
 use super::host::{HostMemory, HostPeak};
 use super::ledger::PARTS;
+use super::link::ClientClass;
 use super::notice::EventKind;
 use crate::layout::string::Encoding;
 use crate::profile::{Allocator, Profile};
@@ -73,6 +74,12 @@ pub struct NodeInfo {
     pub rdb_last_bgsave_time_sec: u64,
     /// `rdb_changes_since_last_save`.
     pub rdb_changes_since_last_save: u64,
+    /// `connected_clients`.
+    pub connected_clients: u64,
+    /// The largest output buffer of a connection of class normal, and of class pubsub (B).
+    pub omem: [u64; 2],
+    /// Bytes in kernel socket buffers (B).
+    pub socket_bytes: u64,
     /// Counters.
     pub counters: Counters,
 }
@@ -114,7 +121,7 @@ impl Node {
             used_memory_peak: self.ledger.peak(),
             parts: self.ledger.parts(),
             used_memory_overhead: self.overhead(),
-            mem_clients_normal: self.clients.mem_clients_normal(),
+            mem_clients_normal: self.mem_clients_normal(),
             maxmemory: self.config.maxmemory.0,
             keys: self.main.len(),
             expires: self.expires.len(),
@@ -128,6 +135,9 @@ impl Node {
             rdb_last_cow_size: self.persistence.rdb_last_cow_size,
             rdb_last_bgsave_time_sec: self.persistence.last_bgsave_time_sec,
             rdb_changes_since_last_save: self.persistence.dirty(),
+            connected_clients: self.clients.connections(),
+            omem: [ClientClass::Normal, ClientClass::Pubsub].map(|class| self.outputs.largest(class)),
+            socket_bytes: self.socket_bytes(),
             counters: self.counters,
         }
     }
@@ -142,7 +152,7 @@ impl Node {
         let per_key = self.profile.dict_entry + self.profile.robj;
         self.startup
             + self.overhead_caches
-            + self.clients.mem_clients_normal()
+            + self.mem_clients_normal()
             + self.main.len() * per_key
             + self.expires.len() * self.profile.expires_entry
             + BUCKET_BYTES * (self.main.buckets() + self.expires.buckets())

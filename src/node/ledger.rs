@@ -24,11 +24,13 @@ pub enum MemoryPart {
     Keys,
     /// Value objects and what they point to.
     Values,
+    /// Reply lists: what connections have not read yet.
+    ClientOutputBuffers,
 }
 
 impl MemoryPart {
     /// Every part, in the order in which charts stack them.
-    pub const ALL: [MemoryPart; 9] = [
+    pub const ALL: [MemoryPart; 10] = [
         MemoryPart::Startup,
         MemoryPart::CommandHistograms,
         MemoryPart::Clients,
@@ -38,6 +40,7 @@ impl MemoryPart {
         MemoryPart::ExpiresEntries,
         MemoryPart::Keys,
         MemoryPart::Values,
+        MemoryPart::ClientOutputBuffers,
     ];
 
     /// The part's name in `summary.json` and in `timeline.csv` (there with `_bytes`).
@@ -53,6 +56,7 @@ impl MemoryPart {
             MemoryPart::ExpiresEntries => "expires_entries",
             MemoryPart::Keys => "keys",
             MemoryPart::Values => "values",
+            MemoryPart::ClientOutputBuffers => "client_output_buffers",
         }
     }
 
@@ -69,6 +73,7 @@ impl MemoryPart {
             MemoryPart::ExpiresEntries => "expires entries",
             MemoryPart::Keys => "key strings",
             MemoryPart::Values => "values",
+            MemoryPart::ClientOutputBuffers => "output buffers",
         }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) mod keys;
 pub mod ledger;
 pub mod link;
 pub mod notice;
+mod output;
+mod output_buffer;
 mod pending;
 pub mod persistence;
 mod pool;
@@ -46,6 +48,7 @@ pub use info::{KeyspaceState, NodeInfo, PeakRecord};
 use keys::{ExpiresChain, Keys, MainChain, NIL, NO_ID, Sizes, Slot};
 use ledger::{Ledger, MemoryPart};
 use notice::EventKind;
+pub use output::OutputSetup;
 use pending::PendingExpiry;
 use std::collections::BTreeSet;
 
@@ -75,6 +78,8 @@ pub struct NodeSetup<'a> {
     pub ids: &'a [u32],
     /// Groups of connections, all open.
     pub clients: &'a [ClientSetup],
+    /// How each of them reads.
+    pub outputs: &'a [OutputSetup],
     /// Time of day at the start.
     pub start_of_day: Micros,
     /// How long the run lasts: bounds what is followed of expiry times.
@@ -105,6 +110,7 @@ pub struct Node {
     expire_cycle: ExpireCycle,
     pending: PendingExpiry,
     clients: clients::Clients,
+    outputs: output::Outputs,
     commands_used: BTreeSet<&'static str>,
     /// One bit for each [`crate::command::Command`] that was run.
     commands_seen: u32,
@@ -163,6 +169,11 @@ impl Node {
             expire_cycle: ExpireCycle::default(),
             pending: PendingExpiry::new(epoch_us / 1000, setup.duration, setup.sample_interval),
             clients: clients::Clients::new(setup.clients, profile, classes),
+            outputs: output::Outputs::new(
+                setup.outputs,
+                &setup.clients.iter().map(|group| u64::from(group.connections)).collect::<Vec<_>>(),
+                classes,
+            ),
             commands_used: BTreeSet::new(),
             commands_seen: 0,
             rng,
@@ -278,11 +289,6 @@ impl Node {
     /// `used_memory_rss` (B): what the server allocated, and the process itself.
     fn rss_bytes(&self) -> u64 {
         self.ledger.used() + PROCESS_BYTES
-    }
-
-    /// What the kernel's socket buffers hold (B).
-    fn socket_bytes(&self) -> u64 {
-        0
     }
 
     /// Bytes that a snapshot has to write: keys and values (B).

@@ -3,6 +3,7 @@
 use super::child::ChildKind;
 use super::dict::BUCKET_BYTES;
 use super::host::Victim;
+use super::link::ClientClass;
 use crate::units::Micros;
 
 /// What happened.
@@ -69,6 +70,19 @@ pub enum EventKind {
         /// Changes since the last snapshot, which are lost.
         lost_changes: u64,
     },
+    /// Connections were closed because of what waited for them.
+    ClientDisconnected {
+        /// Their class.
+        class: ClientClass,
+        /// Index of their group.
+        group: usize,
+        /// How many.
+        connections: u64,
+        /// Memory of the output buffer of each (`omem`) (B).
+        omem: u64,
+        /// Why.
+        reason: DisconnectReason,
+    },
     /// An event of the scenario took place; the text is its description.
     Scenario(String),
 }
@@ -91,4 +105,27 @@ pub enum TableName {
     Main,
     /// Keys with a TTL.
     Expires,
+}
+
+/// Why connections were closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisconnectReason {
+    /// The hard limit of `client-output-buffer-limit`.
+    HardLimit,
+    /// Its soft limit, for longer than its seconds.
+    SoftLimit,
+    /// `maxmemory-clients`.
+    MaxmemoryClients,
+}
+
+impl DisconnectReason {
+    /// The reason's word in `summary.json`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            DisconnectReason::HardLimit => "hard",
+            DisconnectReason::SoftLimit => "soft",
+            DisconnectReason::MaxmemoryClients => "maxmemory_clients",
+        }
+    }
 }

@@ -7,7 +7,7 @@ pub use crate::node::child::ChildKind;
 pub use crate::node::counters::{Counters, KeyspaceCounters};
 pub use crate::node::host::{HOST_PARTS, HostMemory, HostPart, Victim};
 use crate::node::ledger::PARTS;
-pub use crate::node::notice::{EventKind, TableName};
+pub use crate::node::notice::{DisconnectReason, EventKind, TableName};
 use crate::units::SimTime;
 
 /// One row of the timeline.
@@ -53,6 +53,12 @@ pub struct Sample {
     pub rdb_last_bgsave_time_sec: u64,
     /// `rdb_changes_since_last_save`.
     pub rdb_changes_since_last_save: u64,
+    /// Connections open (`connected_clients`).
+    pub connected_clients: u64,
+    /// The largest output buffer of a connection of class normal, and of class pubsub (`omem`) (B).
+    pub omem: [u64; 2],
+    /// Bytes that kernel socket buffers hold for connections; no part of `used_memory` (B).
+    pub socket_bytes: u64,
     /// Counters since the start.
     pub counters: Counters,
 }

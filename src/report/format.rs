@@ -1,8 +1,9 @@
 //! All rounding and all units for people.
 
+use crate::analysis::Findings;
 use crate::node::ledger::{MemoryPart, PARTS};
-use crate::record::{ChildKind, EventKind, TableName, Victim};
-use crate::units::Bytes;
+use crate::record::{ChildKind, DisconnectReason, EventKind, TableName, Victim};
+use crate::units::{Bytes, SimTime};
 
 /// A count with thousands separated: `1 234 567`.
 #[must_use]
@@ -73,7 +74,46 @@ pub fn event(kind: &EventKind) -> String {
         EventKind::OomKilled { victim: Victim::Server, .. } => "OOM killer takes the server".to_owned(),
         EventKind::OomKilled { victim: Victim::Child, .. } => "OOM killer takes the child".to_owned(),
         EventKind::Scenario(label) => label.clone(),
+        EventKind::ClientDisconnected { class, connections, omem, reason, .. } => {
+            let (class, count, each) = (class.name(), count(*connections), size(*omem));
+            format!("{count} {class} disconnected at {each} each: {}", disconnect_reason(*reason))
+        }
     }
+}
+
+/// Why connections were closed, as redis.conf names it.
+#[must_use]
+pub fn disconnect_reason(reason: DisconnectReason) -> &'static str {
+    match reason {
+        DisconnectReason::HardLimit => "hard limit of client-output-buffer-limit",
+        DisconnectReason::SoftLimit => "soft limit of client-output-buffer-limit",
+        DisconnectReason::MaxmemoryClients => "limit of maxmemory-clients",
+    }
+}
+
+/// Who was disconnected, a line for each group and reason: `500 pubsub connections of news closed …`.
+#[must_use]
+pub fn disconnections(findings: &Findings) -> Vec<String> {
+    let mut sums: Vec<(usize, DisconnectReason, &'static str, u64, u64, SimTime)> = Vec::new();
+    for event in &findings.shown().events {
+        let EventKind::ClientDisconnected { class, group, connections, omem, reason } = event.kind else { continue };
+        match sums.iter_mut().find(|sum| (sum.0, sum.1) == (group, reason)) {
+            Some(sum) => (sum.3, sum.4) = (sum.3 + connections, sum.4.max(omem)),
+            None => sums.push((group, reason, class.name(), connections, omem, event.at)),
+        }
+    }
+    let clients = &findings.scenario.clients;
+    let line = |(group, reason, class, connections, omem, at): (usize, DisconnectReason, &str, u64, u64, SimTime)| {
+        let name = clients.get(group).map_or("", |group| group.name.as_str());
+        let plural = if connections == 1 { "" } else { "s" };
+        format!(
+            "client_disconnected: {} {class} connection{plural} of {name} closed by the {}, first after {at}, with up to {} waiting for each",
+            count(connections),
+            disconnect_reason(reason),
+            size(omem)
+        )
+    };
+    sums.into_iter().map(line).collect()
 }
 
 /// An event's word in `summary.json`.
@@ -96,6 +136,7 @@ pub fn event_word(kind: &EventKind) -> &'static str {
         EventKind::ForkFailed { .. } => "fork_failed",
         EventKind::OomKilled { .. } => "oom_killed",
         EventKind::Scenario(_) => "scenario",
+        EventKind::ClientDisconnected { .. } => "client_disconnected",
     }
 }
 

@@ -46,7 +46,8 @@ const END: &[Figure] = &[
     ("rdb_last_bgsave_time_sec", |r| r.end.rdb_last_bgsave_time_sec as f64),
     ("sync_full", |_| 0.0),
     ("sync_partial_ok", |_| 0.0),
-    ("client_output_buffer_limit_disconnections", |_| 0.0),
+    ("client_output_buffer_limit_disconnections", |r| r.end.counters.client_output_buffer_limit_disconnections as f64),
+    ("evicted_clients", |r| r.end.counters.evicted_clients as f64),
 ];
 
 /// The summary as text.
@@ -173,6 +174,9 @@ fn detail(kind: &EventKind) -> Value {
             json!({"victim": format!("{victim:?}").to_lowercase(), "lost_changes": lost_changes})
         }
         EventKind::Scenario(label) => json!({"event": label}),
+        EventKind::ClientDisconnected { class, connections, omem, reason, .. } => json!({
+            "class": class.name(), "reason": reason.word(), "connections": connections, "omem": omem,
+        }),
         EventKind::OomFirst | EventKind::OomLast | EventKind::EvictingFirst | EventKind::ExpireTimeCapReached => {
             json!({})
         }

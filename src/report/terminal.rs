@@ -191,6 +191,7 @@ fn happened(findings: &Findings, run: &Run, out: &mut String) {
         let count = format::count(counters.expired_time_cap_reached_count);
         lines.push(format!("expiry could not keep up: {count} cycles were cut by their time limit"));
     }
+    lines.extend(format::disconnections(findings));
     for threshold in findings.thresholds.iter().filter(|threshold| !threshold.pass) {
         lines.push(format!("threshold breached: {} {}", threshold.metric, threshold.expression));
     }

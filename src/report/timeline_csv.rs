@@ -40,6 +40,14 @@ const COLUMNS: &[Column] = &[
     ("used_memory_rss", |s, _| s.host.part(HostPart::Rss).to_string()),
     ("rdb_last_cow_size", |s, _| s.rdb_last_cow_size.to_string()),
     ("rdb_changes_since_last_save", |s, _| s.rdb_changes_since_last_save.to_string()),
+    ("connected_clients", |s, _| s.connected_clients.to_string()),
+    ("omem_normal", |s, _| s.omem[0].to_string()),
+    ("omem_pubsub", |s, _| s.omem[1].to_string()),
+    ("socket_bytes", |s, _| s.socket_bytes.to_string()),
+    ("client_output_buffer_limit_disconnections", |s, _| {
+        s.counters.client_output_buffer_limit_disconnections.to_string()
+    }),
+    ("evicted_clients", |s, _| s.counters.evicted_clients.to_string()),
 ];
 
 /// The timeline of the run that reports show.

@@ -160,7 +160,8 @@ pub(super) fn runtime_settings(item: &Item<'_>) -> Option<(Vec<Setting>, String)
             complete = false;
             continue;
         };
-        let words = if let [words] = lines.as_slice() { words.clone() } else { Vec::new() };
+        let single = directive.repeats || lines.len() == 1;
+        let words = if single { lines.concat() } else { Vec::new() };
         let text = words.join(" ");
         let checked = directive.kind.check(&words);
         match checked.and_then(|()| setting(&text).ok_or_else(|| directive.kind.expected())) {

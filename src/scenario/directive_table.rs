@@ -1,6 +1,7 @@
 //! The table of redis.conf's directives, by name.
 
 use crate::node::config::{MaxmemoryPolicy, Setting};
+use crate::node::link::{ClientClass, MaxmemoryClients, OutputLimit};
 use crate::node::persistence::SavePoint;
 use crate::units::Bytes;
 
@@ -99,6 +100,24 @@ fn save_points(text: &str) -> Option<Setting> {
     Some(Setting::Save(points))
 }
 
+/// `pubsub 32mb 8mb 60`, once or more.
+fn buffer_limits(text: &str) -> Option<Vec<(ClientClass, OutputLimit)>> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let limit = |words: &[&str]| {
+        let (hard, soft) = (Bytes::parse(words[1])?, Bytes::parse(words[2])?);
+        Some((ClientClass::find(words[0])?, OutputLimit { hard, soft, soft_seconds: words[3].parse().ok()? }))
+    };
+    let whole = words.len().is_multiple_of(4);
+    if whole { words.chunks_exact(4).map(limit).collect() } else { None }
+}
+
+fn maxmemory_clients(text: &str) -> Option<MaxmemoryClients> {
+    match text.strip_suffix('%') {
+        Some(percent) => percent.parse().ok().map(MaxmemoryClients::Percent),
+        None => Bytes::parse(text).map(MaxmemoryClients::Bytes),
+    }
+}
+
 /// Every directive of redis 7.0 and 7.2.
 pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("acl-pubsub-default", Kind::Text),
@@ -131,12 +150,9 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("bind-source-addr", Kind::Text),
     irrelevant("bio_cpulist", Kind::Text),
     irrelevant("busy-reply-threshold", Kind::Text),
-    matters(
-        "client-output-buffer-limit",
-        Kind::BufferLimit,
-        &["normal 0 0 0", "slave 256mb 64mb 60", "replica 256mb 64mb 60", "pubsub 32mb 8mb 60"],
-        "output buffers of replicas and subscribers",
-    )
+    modelled("client-output-buffer-limit", Kind::BufferLimit, |text| {
+        buffer_limits(text).map(Setting::ClientOutputBufferLimit)
+    })
     .repeats(),
     matters("client-query-buffer-limit", Kind::Memory, &["1gb"], "query buffers of large arguments"),
     irrelevant("close-on-replica-write", Kind::Text),
@@ -198,7 +214,7 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("masteruser", Kind::Text),
     modelled("maxclients", Kind::Integer(1, 1_000_000), |text| text.parse().ok().map(Setting::Maxclients)),
     modelled("maxmemory", Kind::Memory, |text| Bytes::parse(text).map(Setting::Maxmemory)),
-    matters("maxmemory-clients", Kind::MemoryOrPercent, &["0"], "clients are disconnected when their buffers grow"),
+    modelled("maxmemory-clients", Kind::MemoryOrPercent, |text| maxmemory_clients(text).map(Setting::MaxmemoryClients)),
     modelled("maxmemory-eviction-tenacity", Kind::Integer(0, 100), |text| {
         text.parse().ok().map(Setting::MaxmemoryEvictionTenacity)
     }),

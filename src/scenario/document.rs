@@ -1,17 +1,20 @@
 //! The document as a whole: the top level, the server, connections, costs, policy; then the limits over all of it.
 
+use super::connections;
 use super::directive::Directives;
 use super::error::{Check, Place, ScenarioError};
 use super::keys;
 use super::limits;
 use super::reader::{DURATION_LIMIT, Item, Table};
 use super::tree;
-use super::{ClientGroup, Keyspace, Policy, Scenario, ScheduledEvent, Traffic, event, keyspace, threshold, traffic};
+use super::{
+    Channel, ClientGroup, Keyspace, Policy, Scenario, ScheduledEvent, Traffic, event, keyspace, threshold, traffic,
+};
 use crate::node::config::Costs;
 use crate::node::cow::PageSize;
 use crate::node::host::{HostSetup, OvercommitMemory};
 use crate::profile::{Allocator, PROFILES, PROFILES_PLANNED, Profile};
-use crate::units::{Bytes, Micros};
+use crate::units::Micros;
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -34,10 +37,6 @@ const SAMPLE_INTERVAL_MIN: Micros = Micros::from_millis(100);
 const SAMPLE_INTERVAL_LIMIT: Micros = Micros::from_millis(1);
 /// What one piece of work may cost (ns).
 const COST_LIMIT_NS: f64 = 1e9;
-/// Commands in flight on a connection at most.  *Assumed*: ten times what clients send.
-const PIPELINE_LIMIT: u32 = 10_000;
-/// Bytes a second at most.  *Assumed*: above any disk or link.
-const BYTE_RATE_LIMIT: u64 = 1 << 40;
 /// Repetitions at most.
 pub const RUNS_LIMIT: u32 = 10_000;
 
@@ -120,14 +119,23 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
     refuse_same_names(&table.list("keyspace", KEYSPACES_LIMIT));
     let all_read = keyspaces.iter().all(Option::is_some);
     let keyspaces: Vec<Keyspace> = keyspaces.into_iter().flatten().collect();
-    let mut clients: Vec<ClientGroup> =
-        table.list("clients", TABLES_LIMIT).iter().filter_map(|item| client_group(item, &directives)).collect();
+    let mut clients: Vec<ClientGroup> = table
+        .list("clients", TABLES_LIMIT)
+        .iter()
+        .filter_map(|item| connections::group(item, &directives, duration))
+        .collect();
     refuse_same_names(&table.list("clients", TABLES_LIMIT));
     let context = Context { duration: duration?, start_of_day: times.start_of_day, keyspaces: &keyspaces };
     let (traffic, events) = requests(&table, &context, all_read, &mut clients);
     if clients.is_empty() {
         clients.push(traffic::default_clients());
     }
+    let channels: Vec<Channel> = table
+        .list("channel", TABLES_LIMIT)
+        .iter()
+        .filter_map(|item| connections::channel(item, context.duration, &clients))
+        .collect();
+    refuse_same_names(&table.list("channel", TABLES_LIMIT));
     let scenario = Scenario {
         title: table.get("title").and_then(|item| item.line()).unwrap_or_default().to_owned(),
         description: table.get("description").and_then(|item| item.text()).unwrap_or_default().to_owned(),
@@ -148,6 +156,7 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         keyspaces,
         traffic,
         clients,
+        channels,
         events,
         sha256: String::new(),
     };
@@ -237,20 +246,6 @@ fn server(root: &Table<'_>, includes: &Includes<'_>, hash: &mut Sha256) -> (&'st
     (profile.unwrap_or(default), allocator.unwrap_or(Allocator::Bundled), directives)
 }
 
-fn client_group(item: &Item<'_>, directives: &Directives) -> Option<ClientGroup> {
-    let table = item.table(&keys::CLIENTS)?;
-    let name = table.require("name", "a name for the group")?.name()?.to_owned();
-    if let Some(class) = table.get("class") {
-        // What is wrong is noted; the group has its name all the same, so that streams find it.
-        class.choice("a class of clients", &[("normal", ())], &["pubsub"]);
-    }
-    let most = directives.maxclients();
-    let connections = table.get("connections").and_then(|item| item.u32_in(1..=most)).unwrap_or(1);
-    let pipeline = table.get("pipeline").and_then(|item| item.u32_in(1..=PIPELINE_LIMIT)).unwrap_or(1);
-    table.finish();
-    Some(ClientGroup { name, connections, pipeline })
-}
-
 fn costs(root: &Table<'_>) -> Costs {
     let mut costs = Costs::default();
     let Some(table) = root.get("costs").and_then(|item| item.table(&keys::COSTS)) else { return costs };
@@ -283,19 +278,14 @@ fn host(root: &Table<'_>, disable_thp: bool) -> HostSetup {
             [OvercommitMemory::Heuristic, OvercommitMemory::Always, OvercommitMemory::Never][mode as usize];
     }
     host.os_reserve = table.get("os-reserve").and_then(|item| item.size()).unwrap_or(host.os_reserve);
-    host.snapshot_rate = table.get("snapshot-rate").and_then(|item| byte_rate(&item));
+    if let Some(item) = table.get("snapshot-rate") {
+        host.snapshot_rate = super::connections::byte_rate(&item, "like \"60mb/s\"").filter(|&rate| rate > 0);
+        if item.check.count() == 0 && host.snapshot_rate.is_none() {
+            item.refuse("never ends; expected a rate above 0, like \"60mb/s\"");
+        }
+    }
     table.finish();
     host
-}
-
-/// Bytes a second, like "60mb/s".
-pub(super) fn byte_rate(item: &Item<'_>) -> Option<u64> {
-    let size = item.as_text().and_then(|text| text.trim().strip_suffix("/s")).and_then(Bytes::parse);
-    let rate = size.filter(|&Bytes(rate)| (1..=BYTE_RATE_LIMIT).contains(&rate));
-    if rate.is_none() {
-        item.refuse("is not a byte rate; expected like \"60mb/s\", at most \"1024gb/s\"");
-    }
-    rate.map(|Bytes(rate)| rate)
 }
 
 /// What one piece of work costs (ns): the one place where fractions of a microsecond count.

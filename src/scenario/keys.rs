@@ -43,8 +43,9 @@ pub(super) const ROOT: TableKeys = TableKeys {
         "policy",
         "thresholds",
         "host",
+        "channel",
     ],
-    planned: &["channel", "replica", "trace"],
+    planned: &["replica", "trace"],
 };
 
 /// `[server]`; its `config` holds directives.
@@ -85,8 +86,18 @@ pub(super) const TRAFFIC: TableKeys = TableKeys {
 /// `[[clients]]`.
 pub(super) const CLIENTS: TableKeys = TableKeys {
     path: "clients",
-    keys: &["name", "class", "connections", "pipeline"],
-    planned: &["read-rate", "socket-buffer", "stalls"],
+    keys: &["name", "class", "connections", "pipeline", "read-rate", "socket-buffer", "stalls", "reconnect"],
+    planned: &[],
+};
+
+/// `stalls` of a group of connections.
+pub(super) const STALL: TableKeys = TableKeys { path: "clients.stalls", keys: &["at", "for"], planned: &[] };
+
+/// `[[channel]]`.
+pub(super) const CHANNEL: TableKeys = TableKeys {
+    path: "channel",
+    keys: &["name", "subscribers", "rate", "message-size", "from", "until"],
+    planned: &[],
 };
 
 /// `[host]`.
@@ -115,7 +126,7 @@ pub(super) const COSTS: TableKeys = TableKeys {
 pub(super) const POLICY: TableKeys =
     TableKeys { path: "policy", keys: &["headroom", "alarm-ratio", "alarm-for", "host-utilisation"], planned: &[] };
 
-const TABLES: &[TableKeys] = &[ROOT, SERVER, KEYSPACE, PRELOAD, TRAFFIC, CLIENTS, HOST, COSTS, POLICY];
+const TABLES: &[TableKeys] = &[ROOT, SERVER, KEYSPACE, PRELOAD, TRAFFIC, CLIENTS, STALL, CHANNEL, HOST, COSTS, POLICY];
 
 /// Whether some table has this key.
 pub(super) fn is_known(key: &str) -> bool {

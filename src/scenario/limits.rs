@@ -158,7 +158,13 @@ fn requests(check: &Check, root: &Table<'_>, scenario: &Scenario) {
     }
     let streams: f64 = scenario.traffic.iter().map(|t| expected(scenario, t) * factors[t.keyspace]).sum();
     let jobs: f64 = scenario.events.iter().map(|event| steps(event, &scenario.keyspaces)).sum();
-    for (key, requests) in [("traffic", streams), ("event", jobs)] {
+    let end = SimTime(scenario.duration.0);
+    let messages: f64 = scenario
+        .channels
+        .iter()
+        .map(|c| drawing::expected_requests(&c.rate, c.from, c.until.min(end), scenario.start_of_day))
+        .sum();
+    for (key, requests) in [("traffic", streams), ("event", jobs), ("channel", messages)] {
         if requests > REQUESTS_LIMIT {
             problem(check, root, key, format!("{requests:.1e} requests in all; expected at most {REQUESTS_LIMIT:e}"));
         }

@@ -3,6 +3,7 @@
 use crate::command::Command;
 use crate::node::config::{Costs, ServerConfig, Setting};
 use crate::node::host::HostSetup;
+use crate::node::link::{ClientClass, LinkSetup};
 use crate::profile::{Allocator, Profile};
 use crate::units::{Bytes, Micros, SimTime};
 use crate::workload::{Arrivals, Distribution, Popularity, Rate, Ttl};
@@ -38,6 +39,8 @@ pub struct Scenario {
     pub traffic: Vec<Traffic>,
     /// Groups of connections; never empty: without one in the file, one connection without pipelining.
     pub clients: Vec<ClientGroup>,
+    /// Channels that are published to.
+    pub channels: Vec<Channel>,
     /// Things that happen.
     pub events: Vec<ScheduledEvent>,
     /// What work costs on the server's machine.
@@ -181,6 +184,29 @@ pub struct ClientGroup {
     pub connections: u32,
     /// Commands in flight on a connection.
     pub pipeline: u32,
+    /// Its class: normal or pubsub.
+    pub class: ClientClass,
+    /// How it reads.
+    pub link: LinkSetup,
+    /// After what time subscribers that were disconnected are back; `None`: never.
+    pub reconnect: Option<Micros>,
+}
+
+/// A channel that somebody publishes to.
+#[derive(Debug, Clone)]
+pub struct Channel {
+    /// Its name, whose length is part of every message.
+    pub name: String,
+    /// Indexes of the groups of connections that subscribe, of class pubsub.
+    pub subscribers: Vec<usize>,
+    /// Messages a second over time.
+    pub rate: Rate,
+    /// Size of a message (B).
+    pub message_size: Distribution,
+    /// Start of the active interval.
+    pub from: SimTime,
+    /// End of the active interval.
+    pub until: SimTime,
 }
 
 /// Something that happens.

@@ -49,6 +49,9 @@ pub const METRICS: &[Metric] = &[
     metric("ops_per_s", "commands a second"),
     metric("hits", "reads that found their key"),
     metric("misses", "reads that found no key"),
+    metric("connected_clients", "connections open"),
+    metric("client_output_buffer_limit_disconnections", "connections closed by client-output-buffer-limit"),
+    metric("evicted_clients", "connections closed by maxmemory-clients"),
     metric("expired_stale_perc", "the server's estimate of expired keys present [%]"),
 ];
 

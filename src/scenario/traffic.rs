@@ -7,6 +7,7 @@ use super::keys;
 use super::reader::{Item, Table};
 use super::{ClientGroup, KeyType, Traffic};
 use crate::command::{COMMANDS, Command};
+use crate::node::link::{ClientClass, LinkSetup};
 use crate::units::SimTime;
 use crate::workload::{ARRIVALS, Arrivals, Popularity, Ttl};
 
@@ -44,7 +45,14 @@ const DEFAULT_GROUP: &str = "default";
 
 /// One connection without pipelining.
 pub(super) fn default_clients() -> ClientGroup {
-    ClientGroup { name: DEFAULT_GROUP.to_owned(), connections: 1, pipeline: 1 }
+    ClientGroup {
+        name: DEFAULT_GROUP.to_owned(),
+        connections: 1,
+        pipeline: 1,
+        class: ClientClass::Normal,
+        link: LinkSetup::default(),
+        reconnect: None,
+    }
 }
 
 /// Reads a stream of requests; adds the default group of connections when the stream needs it.
@@ -62,7 +70,7 @@ pub(super) fn traffic(item: &Item<'_>, context: &Context<'_>, groups: &mut Vec<C
         None => None,
     };
     let clients = match table.get("clients") {
-        Some(item) => named_group(&item, groups),
+        Some(item) => named_group(&item, groups, ClientClass::Normal),
         None => Some(default_group(groups)),
     };
     let end = SimTime(context.duration.0);
@@ -157,12 +165,21 @@ pub(super) fn named_keyspace(item: &Item<'_>, context: &Context<'_>) -> Option<u
     index
 }
 
-fn named_group(item: &Item<'_>, groups: &[ClientGroup]) -> Option<usize> {
+/// The index of the group of connections of this class that the value names.
+pub(super) fn named_group(item: &Item<'_>, groups: &[ClientGroup], class: ClientClass) -> Option<usize> {
     let name = item.text()?;
     let index = groups.iter().position(|group| group.name == name);
-    if index.is_none() {
-        let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
-        item.unknown_name("the name of a [[clients]] group", name, &names);
+    match index.map(|index| groups[index].class) {
+        None => {
+            let fitting = groups.iter().filter(|group| group.class == class);
+            let names: Vec<&str> = fitting.map(|group| group.name.as_str()).collect();
+            item.unknown_name("the name of a [[clients]] group", name, &names);
+        }
+        Some(other) if other != class => {
+            item.refuse(format!("is a group of class {}; expected one of class {}", other.name(), class.name()));
+            return None;
+        }
+        Some(_) => {}
     }
     index
 }

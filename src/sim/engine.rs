@@ -10,11 +10,12 @@
 use super::family::{Family, Named};
 use super::jobs::Job;
 use super::preload;
+use super::publish::Channels;
 use super::recorder::Recorder;
 use super::stream::Stream;
 use super::{Interrupted, Progress};
 use crate::command::Command;
-use crate::node::{ClientSetup, Node, NodeSetup, Payload, Reply, Write};
+use crate::node::{ClientSetup, Node, NodeSetup, OutputSetup, Payload, Reply, Write};
 use crate::record::Run;
 use crate::rng::{Stream as RandomStream, Xoshiro256PlusPlus, stream_rng};
 use crate::scenario::{Action, Scenario};
@@ -38,6 +39,7 @@ pub(super) struct Engine<'a> {
     families: Vec<Family>,
     streams: Vec<Stream>,
     jobs: Vec<Job>,
+    channels: Channels,
     /// Times at which traffic is multiplied.
     surges: Vec<Surge>,
     /// Occurrences of events still to come, the next one last.
@@ -73,12 +75,16 @@ impl<'a> Engine<'a> {
                 .iter()
                 .map(|c| ClientSetup { connections: c.connections, pipeline: c.pipeline })
                 .collect::<Vec<_>>(),
+            outputs: &outputs(scenario),
             start_of_day: scenario.start_of_day,
             duration: scenario.duration,
             sample_interval: scenario.sample_interval,
             host: scenario.host,
             rng: stream_rng(seed, RandomStream::Eviction),
         });
+        if !scenario.channels.is_empty() {
+            node.note_command("SUBSCRIBE");
+        }
         for command in observer {
             node.note_command(command);
         }
@@ -91,6 +97,7 @@ impl<'a> Engine<'a> {
         Engine {
             streams: streams.collect(),
             jobs: Vec::new(),
+            channels: Channels::new(scenario, seed),
             surges: Vec::new(),
             agenda: agenda(scenario),
             boundaries: boundaries(scenario),
@@ -121,6 +128,7 @@ impl<'a> Engine<'a> {
                 next = next.min(boundary);
             }
             self.start_events(now);
+            ops += self.channels.publish(now, next, self.scenario.start_of_day, &mut self.node);
             ops += self.serve(now, next);
             ops += self.work(next.since(now), next);
             now = next;
@@ -191,6 +199,7 @@ impl<'a> Engine<'a> {
         let family = &mut self.families[stream.traffic.keyspace];
         let (node, writes) = (&mut self.node, &mut self.writes);
         let group = stream.traffic.clients;
+        let slow = node.is_slow(group);
         let on_miss = stream.traffic.on_miss;
         let pipeline = u64::from(stream.pipeline);
         let mut commands = count;
@@ -206,6 +215,9 @@ impl<'a> Engine<'a> {
                 let command = stream.command();
                 let reply = request(node, stream, family, command, named, now, writes);
                 node.note_reply(group, reply.bytes());
+                if slow {
+                    node.queue_reply(group, reply.bytes());
+                }
                 if reply == Reply::Miss && on_miss.is_some() {
                     stream.note_miss(named);
                 }
@@ -215,6 +227,9 @@ impl<'a> Engine<'a> {
                     let named = stream.missed[i];
                     let reply = request(node, stream, family, command, named, now, writes);
                     node.note_reply(group, reply.bytes());
+                    if slow {
+                        node.queue_reply(group, reply.bytes());
+                    }
                 }
                 commands += stream.missed.len() as u64;
                 stream.missed.clear();
@@ -276,7 +291,7 @@ impl<'a> Engine<'a> {
 
 /// Instants spread evenly over a slice: request k of n at (k + 1/2) / n of it, rounded down, without a division each.
 #[derive(Debug)]
-struct Instants {
+pub(super) struct Instants {
     at: u64,
     /// What rounding cut off, in parts of `parts`.
     rest: u64,
@@ -286,7 +301,7 @@ struct Instants {
 }
 
 impl Instants {
-    fn new(from: SimTime, to: SimTime, count: u64) -> Instants {
+    pub(super) fn new(from: SimTime, to: SimTime, count: u64) -> Instants {
         let (span, parts) = (to.since(from).0, (2 * count).max(1));
         // Half a step before the first.
         Instants {
@@ -299,7 +314,7 @@ impl Instants {
     }
 
     #[inline]
-    fn next(&mut self) -> SimTime {
+    pub(super) fn next(&mut self) -> SimTime {
         let at = SimTime(self.at);
         self.at += self.step;
         self.rest += self.step_rest;
@@ -422,5 +437,18 @@ fn boundaries(scenario: &Scenario) -> BTreeSet<SimTime> {
     let events = scenario.events.iter().flat_map(|event| event.at.iter().copied());
     let streams = scenario.traffic.iter().flat_map(|traffic| [traffic.from, traffic.until]);
     let warmup = [SimTime::ZERO + scenario.warmup];
-    events.chain(streams).chain(warmup).collect()
+    let channels = scenario.channels.iter().flat_map(|channel| [channel.from, channel.until]);
+    let stalls = scenario.clients.iter().flat_map(|group| &group.link.stalls);
+    let stalls = stalls.flat_map(|stall| [stall.at, stall.at + stall.lasts]);
+    events.chain(streams).chain(warmup).chain(channels).chain(stalls).collect()
+}
+
+/// How each group of connections reads.
+fn outputs(scenario: &Scenario) -> Vec<OutputSetup> {
+    let output = |group: &crate::scenario::ClientGroup| OutputSetup {
+        class: group.class,
+        link: group.link.clone(),
+        reconnect: group.reconnect,
+    };
+    scenario.clients.iter().map(output).collect()
 }

@@ -6,6 +6,7 @@ mod engine;
 mod family;
 mod jobs;
 mod preload;
+mod publish;
 mod recorder;
 mod stream;
 

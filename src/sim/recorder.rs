@@ -134,6 +134,9 @@ fn sample_of(at: SimTime, info: NodeInfo, high: u64) -> Sample {
         rdb_last_cow_size: info.rdb_last_cow_size,
         rdb_last_bgsave_time_sec: info.rdb_last_bgsave_time_sec,
         rdb_changes_since_last_save: info.rdb_changes_since_last_save,
+        connected_clients: info.connected_clients,
+        omem: info.omem,
+        socket_bytes: info.socket_bytes,
         counters: info.counters,
     }
 }

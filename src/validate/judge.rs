@@ -1,6 +1,7 @@
 //! Measured against predicted, figure by figure, with the tolerance of each kind of figure.
 
 use super::measurement::Measurement;
+use super::pubsub;
 use super::translate::{Translation, translate};
 use crate::record::{Run, Sample};
 use crate::scenario;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use std::path::Path;
 
 /// No tolerance for `used_memory` is below this (B).
-const USED_MEMORY_FLOOR: f64 = 65_536.0;
+pub(super) const USED_MEMORY_FLOOR: f64 = 65_536.0;
 /// No tolerance for a count is below this.
 const COUNT_FLOOR: f64 = 50.0;
 /// A command's latency histogram (B): see `Node::note_command`.
@@ -137,18 +138,19 @@ fn outcome(measurement: &Measurement) -> Result<Vec<Figure>, String> {
         "cache" => cache_figures(measurement, &run),
         "cow" => super::cow::figures(measurement, &run),
         "expiry" => expiry_figures(measurement, &run, translation.offset_s),
+        "pubsub" => pubsub::figures(measurement, &translation, &run),
         _ => Err("not modelled yet".to_owned()),
     }
 }
 
-fn simulate(name: &str, translation: &Translation) -> Result<Run, String> {
+pub(super) fn simulate(name: &str, translation: &Translation) -> Result<Run, String> {
     let input = scenario::Input { name, text: &translation.toml, overrides: &[], base: Path::new(".") };
     let scenario = scenario::parse(&input, &|_| Err(std::io::ErrorKind::NotFound.into()))
         .map_err(|error| format!("no scenario: {error}"))?;
     sim::run_one(&scenario, 0, OBSERVER, &sim::Unwatched).map_err(|_| "interrupted".to_owned())
 }
 
-fn seen(measurement: &Measurement, path: &str) -> Result<f64, String> {
+pub(super) fn seen(measurement: &Measurement, path: &str) -> Result<f64, String> {
     measurement.seen(path).ok_or_else(|| format!("the record has no {path}"))
 }
 

@@ -8,6 +8,7 @@
 mod cow;
 mod judge;
 pub mod measurement;
+mod pubsub;
 mod table;
 mod translate;
 

@@ -1,6 +1,7 @@
 //! A measured case as a scenario, in the text that a user would write.
 
 use super::measurement::{Case, Measurement};
+use super::pubsub;
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -34,6 +35,7 @@ pub(super) fn translate(measurement: &Measurement) -> Option<Translation> {
         "cache" => cache_case(case, &mut toml)?,
         "cow" => super::cow::translate(measurement, &mut toml)?,
         "expiry" => offset_s = expiry_case(measurement, &mut toml)?,
+        "pubsub" => pubsub::scenario(measurement, &mut toml)?,
         _ => return None,
     }
     let (profile, allocator) = measurement.server_names();

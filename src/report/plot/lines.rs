@@ -13,18 +13,20 @@ const POINTS: usize = 1200;
 /// A picture of lines.
 pub(super) struct Panel<'a> {
     pub(super) name: &'static str,
-    title: &'a str,
-    subtitle: &'static str,
-    axis: &'static str,
-    seconds: f64,
-    lines: Vec<Line>,
+    pub(super) title: &'a str,
+    pub(super) subtitle: &'static str,
+    pub(super) axis: &'static str,
+    pub(super) seconds: f64,
+    pub(super) lines: Vec<Line>,
+    /// Instants worth a mark (s).
+    pub(super) marks: Vec<f64>,
 }
 
-struct Line {
-    label: &'static str,
-    color: RGBColor,
+pub(super) struct Line {
+    pub(super) label: &'static str,
+    pub(super) color: RGBColor,
     /// Time (s) and value.
-    points: Vec<(f64, f64)>,
+    pub(super) points: Vec<(f64, f64)>,
 }
 
 /// The pictures that have something to show.
@@ -60,9 +62,10 @@ pub(super) fn panels<'a>(title: &'a str, run: &Run) -> Vec<Panel<'a>> {
             level("with a TTL", COLORS[6], |s| s.expires),
             level("expired, still resident", ALARM, |s| s.expired_resident_keys),
         ],
+        marks: Vec::new(),
     }];
     let mut add = |name, subtitle, axis, lines: Vec<Line>| {
-        panels.push(Panel { name, title, subtitle, axis, seconds, lines });
+        panels.push(Panel { name, title, subtitle, axis, seconds, lines, marks: Vec::new() });
     };
     if end.keyspace_hits + end.keyspace_misses > 0 {
         add("hit_ratio", "hits among reads, for each interval", "hit ratio", vec![hit_ratio]);
@@ -128,6 +131,10 @@ impl Drawing for Panel<'_> {
             let step = line.points.len().div_ceil(POINTS).max(1);
             let points = line.points.iter().step_by(step).map(|(t, value)| (t / time.factor, *value));
             context.draw_series(LineSeries::new(points, line.color.stroke_width(2))).map_err(PlotError::new)?;
+        }
+        for at in self.marks.iter().take(POINTS).map(|at| at / time.factor) {
+            let mark = PathElement::new([(at, 0.0), (at, top)], INK.mix(0.45));
+            context.draw_series([mark]).map_err(PlotError::new)?;
         }
         let entries: Vec<(RGBColor, String)> =
             self.lines.iter().map(|line| (line.color, line.label.to_owned())).collect();

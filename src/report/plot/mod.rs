@@ -3,6 +3,7 @@
 //! A picture is drawn by one function for any backend of `plotters`.  The font is part of the binary: nothing depends on
 //! what the machine has installed.
 
+mod buffers;
 mod chart;
 mod host;
 mod lines;
@@ -17,7 +18,8 @@ use std::sync::OnceLock;
 pub const SIZE: (u32, u32) = (1400, 800);
 
 /// Names of all pictures that there can be.
-pub const NAMES: &[&str] = &["memory", "host", "copy_on_write", "keys", "hit_ratio", "evictions", "rejections"];
+pub const NAMES: &[&str] =
+    &["memory", "host", "copy_on_write", "keys", "hit_ratio", "evictions", "rejections", "buffers"];
 
 /// The font's bytes: DejaVu Sans, cut down to Latin-1 and a few signs; its licence stands beside it.
 const FONT: &[u8] = include_bytes!("../../../assets/DejaVuSans-subset.ttf");
@@ -60,7 +62,8 @@ pub fn pictures(findings: &Findings) -> Result<Vec<Picture>, PlotError> {
         chart::picture("memory", &memory::memory(title, run))?,
         chart::picture("host", &host::host(title, run, share))?,
     ];
-    for panel in lines::panels(title, run) {
+    let limits = &findings.scenario.config.client_output_buffer_limit;
+    for panel in lines::panels(title, run).into_iter().chain(buffers::panel(title, run, limits)) {
         pictures.push(chart::picture(panel.name, &panel)?);
     }
     Ok(pictures)

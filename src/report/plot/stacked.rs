@@ -54,6 +54,7 @@ fn marked(run: &Run) -> Vec<&Event> {
                 | EventKind::ResizeRefused { .. }
                 | EventKind::ForkFailed { .. }
                 | EventKind::OomKilled { .. }
+                | EventKind::ClientDisconnected { .. }
         )
     };
     let mut events: Vec<&Event> = run.events.iter().filter(important).take(EVENTS).collect();

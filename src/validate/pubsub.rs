@@ -1,0 +1,130 @@
+//! Cases of kind `pubsub`: one subscriber that never reads, messages at a rate until it is disconnected.
+
+use super::judge::{Figure, USED_MEMORY_FLOOR, figure, seen, simulate};
+use super::measurement::{Case, Measurement};
+use super::translate::Translation;
+use crate::record::{EventKind, Run};
+use crate::units::SimTime;
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// Name of the channel.  Source: `measure.py`, `run_pubsub`.
+const CHANNEL: &str = "ch";
+/// Bytes of a message besides the names and the digits of their lengths.  Source: `addReplyPubsubMessage`.
+const MESSAGE_FRAME: f64 = 27.0;
+/// The output buffer has grown when `used_memory` is this much above its lowest (B): three blocks.
+const GROWN: f64 = 61_440.0;
+/// A block of the reply list holds 20 464 of 20 512 bytes that it costs.  Source: `node::output_buffer`.
+const BLOCK_FILL: f64 = 20_464.0 / 20_512.0;
+/// Commands of the measuring client at each sample: INFO and DBSIZE.  Source: `measure.py`, `snap`.
+const COMMANDS_PER_SAMPLE: f64 = 2.0;
+/// Begin of the messages after a whole second of the server's clock (ms): what the clock said is not recorded, and a
+/// soft limit counts whole seconds, so figures are the means of these.
+const PHASES: [u64; 4] = [0, 250, 500, 750];
+/// Where a translation says when messages begin.
+const BEGIN: &str = "from = \"0ms\"";
+/// A time is not known better than this (s): the first and the last write of a burst, and the clock's phase.
+const TIME_FLOOR: f64 = 0.5;
+
+/// The channel, its publisher and its subscriber.
+pub(super) fn scenario(measurement: &Measurement, toml: &mut String) -> Option<()> {
+    let case = &measurement.case;
+    let socket = socket_bytes(measurement)?;
+    let (duration, rate) = (case.number("duration")?, rate(measurement)?);
+    let _ = writeln!(
+        toml,
+        "duration = {}\nsample-interval = \"100ms\"\n\n[[clients]]\nname = \"publisher\"\n\n\
+         [[clients]]\nname = \"subscriber\"\nclass = \"pubsub\"\nread-rate = 0\nsocket-buffer = {socket:.0}\n\n\
+         [[channel]]\nname = \"{CHANNEL}\"\nsubscribers = \"subscriber\"\nrate = {rate}\nmessage-size = {}\n{BEGIN}",
+        duration + 1.0,
+        case.number("message")?
+    );
+    Some(())
+}
+
+/// Messages a second: as many as were sent, in the time that it took.
+fn rate(measurement: &Measurement) -> Option<f64> {
+    let asked = measurement.case.number("rate")?;
+    let reached = measurement.seen("sent").zip(measurement.seen("end.t")).map(|(sent, seconds)| sent / seconds);
+    Some(reached.filter(|rate| rate.is_finite() && *rate > 0.0).unwrap_or(asked))
+}
+
+/// Bytes of a message on the wire (B).
+fn message_bytes(case: &Case) -> Option<f64> {
+    let size = case.number("message")?;
+    let digits = |n: f64| format!("{n:.0}").len() as f64;
+    let name = CHANNEL.len() as f64;
+    Some(MESSAGE_FRAME + digits(name) + digits(size) + name + size)
+}
+
+/// What the kernel held, an input: all that was written less what the server held, when its buffer first has grown (B).
+fn socket_bytes(measurement: &Measurement) -> Option<f64> {
+    let message = message_bytes(&measurement.case)?;
+    let rate = rate(measurement)?;
+    let number = |sample: &Value, name: &str| sample.get(name).and_then(Value::as_f64);
+    // The first sample is taken before the first message.
+    let samples = measurement.timeline();
+    let start = number(samples.first()?, "total_commands_processed");
+    let mut lowest = f64::INFINITY;
+    for (index, sample) in samples.iter().enumerate().skip(1) {
+        let used = number(sample, "used_memory")?;
+        lowest = lowest.min(used);
+        let grown = used - lowest;
+        if grown <= GROWN {
+            continue;
+        }
+        let commands = number(sample, "total_commands_processed").zip(start).map(|(now, start)| now - start);
+        let counted = commands.map(|commands| commands - COMMANDS_PER_SAMPLE * index as f64);
+        let messages = counted.or_else(|| number(sample, "t").map(|seconds| seconds * rate))?;
+        return Some((messages * message - grown * BLOCK_FILL).max(0.0));
+    }
+    // It never grew: the kernel took everything.
+    measurement.seen("sent").map(|sent| sent * message)
+}
+
+/// When the subscriber was disconnected.
+fn disconnected(run: &Run) -> Option<SimTime> {
+    let event = run.events.iter().find(|event| matches!(event.kind, EventKind::ClientDisconnected { .. }));
+    event.map(|event| event.at)
+}
+
+/// Messages accepted until the disconnect, its time, and the peak: means over the phases of the clock.
+pub(super) fn figures(
+    measurement: &Measurement,
+    translation: &Translation,
+    first: &Run,
+) -> Result<Vec<Figure>, String> {
+    let rate = rate(measurement).ok_or("the record has no rate")?;
+    let (mut seconds, mut peak, mut closed) = (0.0, 0.0, 0.0);
+    for phase in PHASES {
+        let begin = format!("from = \"{phase}ms\"");
+        let toml = translation.toml.replace(BEGIN, &begin);
+        let run = match phase {
+            0 => first,
+            _ => &simulate(&measurement.case.name, &Translation { toml, offset_s: 0.0 })?,
+        };
+        let begun = phase as f64 / 1000.0;
+        let end = measurement.seen("end.t").unwrap_or_default();
+        closed += if disconnected(run).is_some() { 1.0 } else { 0.0 };
+        seconds += disconnected(run).map_or(end, |at| at.as_secs_f64() - begun);
+        // Without a disconnect the record's last message ends the growth.
+        let last = run.timeline.iter().rfind(|sample| sample.at.as_secs_f64() - begun <= end);
+        let until_end = last.map_or(0, |sample| sample.used_memory_peak);
+        peak += if disconnected(run).is_some() { run.end.used_memory_peak } else { until_end } as f64;
+    }
+    let phases = PHASES.len() as f64;
+    let (seconds, peak, closed) = (seconds / phases, peak / phases, closed / phases);
+    let measured_peak = seen(measurement, "end.used_memory_peak")?;
+    let mut figures = vec![figure("end.used_memory_peak", measured_peak, peak, 0.03, USED_MEMORY_FLOOR)];
+    if let Some(at) = measurement.seen("dropped.t") {
+        let messages = seen(measurement, "dropped.messages_accepted")?;
+        // Who is never disconnected accepts everything.
+        let accepted =
+            if closed > 0.0 { seconds * rate } else { rate * measurement.case.number("duration").unwrap_or(0.0) };
+        figures.push(figure("dropped.messages_accepted", messages, accepted, 0.03, 0.0));
+        figures.push(figure("dropped.t", at, accepted / rate, 0.03, TIME_FLOOR));
+    }
+    let measured = f64::from(measurement.seen("dropped.t").is_some());
+    figures.push(figure("disconnections", measured, closed.round(), 0.0, 0.0));
+    Ok(figures)
+}
