@@ -207,6 +207,11 @@ impl Outputs {
         }
     }
 
+    /// Nothing more is added.
+    fn is_full(&self) -> bool {
+        self.charged >= OUTPUT_LIMIT
+    }
+
     /// The largest output buffer of a connection of a class (B).
     pub(super) fn largest(&self, class: ClientClass) -> u64 {
         let groups = self.groups.iter().filter(|group| group.setup.class == class);
@@ -257,21 +262,26 @@ impl Node {
         self.before_sleep();
     }
 
-    /// The reply to a command of a slow group queues.
+    /// The reply to a command of a slow group queues.  What a reader takes at once is not seen by the peak: the reply goes
+    /// to one connection, and one stands here for all.
     pub fn queue_reply(&mut self, group: usize, bytes: u64) {
         let output = &mut self.outputs.groups[group];
         output.turn += 1;
-        if output.turn < output.connections() {
+        if output.turn < output.connections() || self.outputs.is_full() {
             return;
         }
-        output.turn = 0;
-        self.write_to(&[group], &[bytes]);
+        self.outputs.groups[group].turn = 0;
+        let now = self.sim_time();
+        self.append_to(group, &[bytes], now);
+        self.flush(group, now);
+        self.note_peak();
+        self.evict_clients(now);
     }
 
-    /// A reply in pieces for each connection of some groups: appended, seen by the peak, written as far as the kernel
+    /// A message in pieces for each connection of some groups: appended, seen by the peak, written as far as the kernel
     /// takes it, and whoever passed a limit is closed.
     fn write_to(&mut self, groups: &[usize], pieces: &[u64]) {
-        if self.ledger.part(MemoryPart::ClientOutputBuffers) >= OUTPUT_LIMIT {
+        if self.outputs.is_full() {
             return;
         }
         let now = self.sim_time();
@@ -280,12 +290,16 @@ impl Node {
         }
         self.note_peak();
         for &group in groups {
-            let before = self.outputs.groups[group].allocated(self.outputs.classes);
-            self.outputs.groups[group].drain(now);
-            self.charge_output(group, before);
-            self.close_tripped(group, now);
+            self.flush(group, now);
         }
         self.evict_clients(now);
+    }
+
+    fn flush(&mut self, group: usize, now: SimTime) {
+        let before = self.outputs.groups[group].allocated(self.outputs.classes);
+        self.outputs.groups[group].drain(now);
+        self.charge_output(group, before);
+        self.close_tripped(group, now);
     }
 
     fn append_to(&mut self, group: usize, pieces: &[u64], now: SimTime) {

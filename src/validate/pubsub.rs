@@ -3,7 +3,7 @@
 use super::judge::{Figure, USED_MEMORY_FLOOR, figure, seen, simulate};
 use super::measurement::{Case, Measurement};
 use super::translate::Translation;
-use crate::record::{EventKind, Run};
+use crate::record::{DisconnectReason, EventKind, Run};
 use crate::units::SimTime;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -23,8 +23,8 @@ const COMMANDS_PER_SAMPLE: f64 = 2.0;
 const PHASES: [u64; 4] = [0, 250, 500, 750];
 /// Where a translation says when messages begin.
 const BEGIN: &str = "from = \"0ms\"";
-/// A time is not known better than this (s): the first and the last write of a burst, and the clock's phase.
-const TIME_FLOOR: f64 = 0.5;
+/// A disconnect by a soft limit is not known better than this (s): half a second of the clock to either side.
+const PHASE_UNKNOWN: f64 = 0.5;
 
 /// The channel, its publisher and its subscriber.
 pub(super) fn scenario(measurement: &Measurement, toml: &mut String) -> Option<()> {
@@ -82,10 +82,38 @@ fn socket_bytes(measurement: &Measurement) -> Option<f64> {
     measurement.seen("sent").map(|sent| sent * message)
 }
 
-/// When the subscriber was disconnected.
-fn disconnected(run: &Run) -> Option<SimTime> {
-    let event = run.events.iter().find(|event| matches!(event.kind, EventKind::ClientDisconnected { .. }));
-    event.map(|event| event.at)
+/// When the subscriber was disconnected, and why.
+fn disconnected(run: &Run) -> Option<(SimTime, DisconnectReason)> {
+    run.events.iter().find_map(|event| match event.kind {
+        EventKind::ClientDisconnected { reason, .. } => Some((event.at, reason)),
+        _ => None,
+    })
+}
+
+/// What came of one phase of the clock.
+struct Phase {
+    /// Time from the first message to the disconnect; without one to the last message of the record (s).
+    seconds: f64,
+    /// `used_memory_peak` (B).
+    peak: f64,
+    closed: bool,
+    /// A soft limit closed it, whose seconds are whole ones of the clock.
+    soft: bool,
+}
+
+/// The run with messages that begin `begun` seconds after a whole second, as the record would show it.
+fn phase(run: &Run, begun: f64, end: f64) -> Phase {
+    let Some((at, reason)) = disconnected(run) else {
+        let last = run.timeline.iter().rfind(|sample| sample.at.as_secs_f64() - begun <= end);
+        let peak = last.map_or(0, |sample| sample.used_memory_peak) as f64;
+        return Phase { seconds: end, peak, closed: false, soft: false };
+    };
+    Phase {
+        seconds: at.as_secs_f64() - begun,
+        peak: run.end.used_memory_peak as f64,
+        closed: true,
+        soft: reason == DisconnectReason::SoftLimit,
+    }
 }
 
 /// Messages accepted until the disconnect, its time, and the peak: means over the phases of the clock.
@@ -95,36 +123,34 @@ pub(super) fn figures(
     first: &Run,
 ) -> Result<Vec<Figure>, String> {
     let rate = rate(measurement).ok_or("the record has no rate")?;
-    let (mut seconds, mut peak, mut closed) = (0.0, 0.0, 0.0);
-    for phase in PHASES {
-        let begin = format!("from = \"{phase}ms\"");
-        let toml = translation.toml.replace(BEGIN, &begin);
-        let run = match phase {
+    let message = message_bytes(&measurement.case).ok_or("the case has no message")?;
+    let end = seen(measurement, "end.t")?;
+    let mut phases = Vec::new();
+    for ms in PHASES {
+        let toml = translation.toml.replace(BEGIN, &format!("from = \"{ms}ms\""));
+        let run = match ms {
             0 => first,
             _ => &simulate(&measurement.case.name, &Translation { toml, offset_s: 0.0 })?,
         };
-        let begun = phase as f64 / 1000.0;
-        let end = measurement.seen("end.t").unwrap_or_default();
-        closed += if disconnected(run).is_some() { 1.0 } else { 0.0 };
-        seconds += disconnected(run).map_or(end, |at| at.as_secs_f64() - begun);
-        // Without a disconnect the record's last message ends the growth.
-        let last = run.timeline.iter().rfind(|sample| sample.at.as_secs_f64() - begun <= end);
-        let until_end = last.map_or(0, |sample| sample.used_memory_peak);
-        peak += if disconnected(run).is_some() { run.end.used_memory_peak } else { until_end } as f64;
+        phases.push(phase(run, ms as f64 / 1000.0, end));
     }
-    let phases = PHASES.len() as f64;
-    let (seconds, peak, closed) = (seconds / phases, peak / phases, closed / phases);
+    let mean = |of: fn(&Phase) -> f64| phases.iter().map(of).sum::<f64>() / phases.len() as f64;
+    let closed = phases.iter().any(|phase| phase.closed);
+    // By so much the clock's phase moves a disconnect by a soft limit.
+    let unknown = if phases.iter().any(|phase| phase.soft) { PHASE_UNKNOWN * rate } else { 0.0 };
     let measured_peak = seen(measurement, "end.used_memory_peak")?;
-    let mut figures = vec![figure("end.used_memory_peak", measured_peak, peak, 0.03, USED_MEMORY_FLOOR)];
+    let floor = USED_MEMORY_FLOOR.max(unknown * message);
+    let mut figures = vec![figure("end.used_memory_peak", measured_peak, mean(|p| p.peak), 0.03, floor)];
     if let Some(at) = measurement.seen("dropped.t") {
         let messages = seen(measurement, "dropped.messages_accepted")?;
         // Who is never disconnected accepts everything.
-        let accepted =
-            if closed > 0.0 { seconds * rate } else { rate * measurement.case.number("duration").unwrap_or(0.0) };
-        figures.push(figure("dropped.messages_accepted", messages, accepted, 0.03, 0.0));
-        figures.push(figure("dropped.t", at, accepted / rate, 0.03, TIME_FLOOR));
+        let all = measurement.case.number("duration").unwrap_or(end);
+        let seconds = if closed { mean(|p| p.seconds) } else { all };
+        figures.push(figure("dropped.messages_accepted", messages, seconds * rate, 0.03, unknown));
+        figures.push(figure("dropped.t", at, seconds, 0.03, PHASE_UNKNOWN));
     }
     let measured = f64::from(measurement.seen("dropped.t").is_some());
-    figures.push(figure("disconnections", measured, closed.round(), 0.0, 0.0));
+    let predicted = mean(|p| f64::from(p.closed)).round();
+    figures.push(figure("disconnections", measured, predicted, 0.0, 0.0));
     Ok(figures)
 }
