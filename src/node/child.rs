@@ -76,7 +76,7 @@ impl Child {
     }
 
     fn report(&mut self, now_us: u64) {
-        self.reported = self.unshared(now_us);
+        self.reported = self.unshared(now_us) + self.cow.purged();
         self.peak = self.peak.max(self.reported);
     }
 }
@@ -136,13 +136,18 @@ impl Node {
         for (class, count) in regions {
             cow.add_live(class, count);
         }
+        for (class, bytes) in self.rss.resident_by_class() {
+            cow.set_resident(class, bytes);
+        }
+        cow.set_dirty(self.rss.dirty_bytes());
         cow
     }
 
     /// Cron's look at the child: reports, and whether it is done.
     pub(super) fn child_cron(&mut self) {
-        let now_us = self.now_us;
+        let (now_us, dirty) = (self.now_us, self.rss.dirty_bytes());
         let Some(child) = self.child.as_mut() else { return };
+        child.cow.dirty_left(dirty);
         if now_us >= child.next_report_us && now_us < child.ends_us {
             child.report(now_us);
             child.next_report_us += REPORT_US;

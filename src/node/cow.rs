@@ -109,12 +109,29 @@ pub(crate) struct CopyOnWrite {
     classes: Vec<Class>,
     /// Bytes of the bucket arrays at the fork, and buckets written since.
     tables: [(u64, u64); 2],
+    /// Dirty pages at the fork, and those of them that are neither purged nor used since (B).
+    dirty: [u64; 2],
 }
 
 impl CopyOnWrite {
     /// Just after a fork.
     pub(crate) fn new(page_size: PageSize, table_bytes: [u64; 2]) -> CopyOnWrite {
-        CopyOnWrite { page_size, classes: Vec::new(), tables: table_bytes.map(|bytes| (bytes, 0)) }
+        CopyOnWrite { page_size, tables: table_bytes.map(|bytes| (bytes, 0)), ..CopyOnWrite::default() }
+    }
+
+    /// Says how many dirty pages there were at the fork (B).
+    pub(crate) fn set_dirty(&mut self, bytes: u64) {
+        self.dirty = [bytes; 2];
+    }
+
+    /// Says how many dirty pages there are now (B): the others were purged or used, and are shared no longer.
+    pub(crate) fn dirty_left(&mut self, bytes: u64) {
+        self.dirty[1] = self.dirty[1].min(bytes);
+    }
+
+    /// Pages of the dirty pool that are shared no longer (B): the child's report counts them, the machine does not pay.
+    pub(crate) fn purged(&self) -> u64 {
+        self.dirty[0] - self.dirty[1]
     }
 
     fn class(&mut self, size: u64) -> &mut Class {
@@ -136,7 +153,6 @@ impl CopyOnWrite {
     }
 
     /// Says how many bytes the slabs of a class take, live regions and holes (B).
-    #[cfg_attr(not(test), expect(dead_code, reason = "slabs are not modelled yet"))]
     pub(crate) fn set_resident(&mut self, size: u64, bytes: u64) {
         let class = self.class(size);
         let live = class.resident;

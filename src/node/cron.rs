@@ -47,6 +47,7 @@ impl Node {
             self.rest_expire_cycle();
         }
         self.resize_and_rehash_in_cron();
+        self.rss_cron();
         self.child_cron();
         self.save_points_cron();
         self.host_cron();

@@ -19,6 +19,10 @@ pub(crate) const BUCKET_BYTES: u64 = 8;
 /// Empty buckets that one step of rehash may skip.  Source: `dictRehash`, `n*10`.
 const EMPTY_VISITS_PER_STEP: usize = 10;
 
+/// Buckets that cron's rehash passes over in the time that it takes to move an entry.  *assumed*: buckets are read one
+/// after the other, entries and keys are not.
+const BUCKETS_PER_ENTRY: u64 = 64;
+
 /// Buckets that sampling may look at for each key wanted.  Source: `dictGetSomeKeys`, `count*10`.
 const SAMPLE_STEPS_PER_KEY: usize = 10;
 
@@ -68,6 +72,16 @@ impl Dict {
     /// Buckets of the array in use, and of the one that is being filled.
     pub(crate) fn array_sizes(&self) -> [u64; 2] {
         [self.heads[0].len() as u64, self.heads[1].len() as u64]
+    }
+
+    /// Bytes of the array being filled in whose pages nothing stands yet (B).
+    pub(crate) fn untouched_bytes(&self) -> u64 {
+        let moved = self.rehash_at.unwrap_or(0) as u64;
+        let [old, new] = self.array_sizes();
+        if !self.rehashing() || old == 0 {
+            return 0;
+        }
+        new * BUCKET_BYTES * (old - moved.min(old)) / old
     }
 
     /// Whether two arrays are alive.
@@ -183,14 +197,15 @@ impl Dict {
         (self.used[0] == 0).then(|| self.end_rehash())
     }
 
-    /// Moves `buckets` buckets, empty or not: what cron's slice of a millisecond gets done.
+    /// Moves what cron's slice of a millisecond gets done: as many entries as there are `buckets` in a slice of a table
+    /// with one for each bucket; a bucket that is passed over costs little.
     pub(crate) fn rehash_buckets(&mut self, buckets: u64, chain: &mut impl Chain) -> Option<RehashEnded> {
         let mut at = self.rehash_at?;
-        for _ in 0..buckets {
-            if self.used[0] == 0 {
-                break;
-            }
+        let mut left = buckets * BUCKETS_PER_ENTRY;
+        while self.used[0] > 0 && left > 0 {
+            let before = self.used[0];
             self.move_bucket(at, chain);
+            left = left.saturating_sub(1 + (before - self.used[0]) * BUCKETS_PER_ENTRY);
             at += 1;
         }
         self.rehash_at = Some(at);

@@ -11,6 +11,7 @@ use super::host::{HostMemory, HostPeak};
 use super::ledger::PARTS;
 use super::link::ClientClass;
 use super::notice::EventKind;
+use super::rss::AllocatorInfo;
 use crate::layout::string::Encoding;
 use crate::profile::{Allocator, Profile};
 
@@ -64,6 +65,8 @@ pub struct NodeInfo {
     pub rehashing_bytes: u64,
     /// `expired_stale_perc` in thousandths of a percent.
     pub expired_stale_millipercent: u64,
+    /// What the allocator holds.
+    pub allocator: AllocatorInfo,
     /// What the kernel counts (B).
     pub host: HostMemory,
     /// Memory of the host; zero: not said (B).
@@ -130,6 +133,7 @@ impl Node {
             evictable_bytes: self.evictable_bytes(),
             rehashing_bytes: self.rehashing_bytes(),
             expired_stale_millipercent: self.stale_millipercent(),
+            allocator: self.allocator_info(),
             host: self.host_memory(),
             host_limit: self.host.setup.memory.map_or(0, |memory| memory.0),
             rdb_last_cow_size: self.persistence.rdb_last_cow_size,

@@ -30,6 +30,8 @@ mod output_buffer;
 mod pending;
 pub mod persistence;
 mod pool;
+pub mod rss;
+mod slabs;
 mod starts;
 mod tables;
 
@@ -55,10 +57,6 @@ use std::collections::BTreeSet;
 /// The server's clock at the start of a run (s since 1970): a midnight, far enough from zero for what was loaded
 /// before the run.  *assumed*: nothing depends on the date.
 const EPOCH_SECONDS: u64 = 116 * 86_400;
-
-/// Resident memory of a server beyond what it allocated: binary, libraries, stacks (B).  *measured*: `used_memory_rss`
-/// less `allocator_resident` of idle 7.0.15 servers.
-const PROCESS_BYTES: u64 = 9 << 20;
 
 /// Events kept for one run; further ones are counted.
 const EVENT_LIMIT: usize = 10_000;
@@ -131,6 +129,7 @@ pub struct Node {
     child: Option<Box<child::Child>>,
     persistence: persistence::Persistence,
     host: host::Host,
+    rss: rss::Rss,
     startup: u64,
     /// Script and function caches of an empty server (B).
     overhead_caches: u64,
@@ -186,6 +185,11 @@ impl Node {
             child_active: false,
             child: None,
             persistence: persistence::Persistence::new(epoch_us / 1_000_000),
+            rss: rss::Rss::new(
+                setup.ids.iter().map(|&ids| ids as usize).sum(),
+                setup.allocator,
+                setup.allocator == Allocator::System || profile.cache_oblivious,
+            ),
             host: host::Host { setup: setup.host, ..host::Host::default() },
             startup: info::startup_memory(profile, setup.allocator, &setup.config),
             overhead_caches: match setup.allocator {
@@ -286,11 +290,6 @@ impl Node {
         max > 0 && self.ledger.used() + more - self.not_counted() > max
     }
 
-    /// `used_memory_rss` (B): what the server allocated, and the process itself.
-    fn rss_bytes(&self) -> u64 {
-        self.ledger.used() + PROCESS_BYTES
-    }
-
     /// Bytes that a snapshot has to write: keys and values (B).
     fn payload_bytes(&self) -> u64 {
         self.ledger.part(MemoryPart::Keys) + self.ledger.part(MemoryPart::Values)
@@ -346,6 +345,9 @@ impl Node {
         let keyspace = &mut self.keyspaces[key.keyspace as usize];
         keyspace.keys += 1;
         keyspace.bytes += bytes;
+        if self.rss.is_exact() {
+            self.note_added_to_heap(slot, sizes);
+        }
         if self.child_active {
             self.note_added_to_child(slot, sizes);
         }
@@ -361,6 +363,9 @@ impl Node {
         }
         self.rehash_step(notice::TableName::Main, 1);
         let link = self.main.remove(slot, &mut MainChain(&mut self.keys.entries));
+        if self.rss.is_exact() {
+            self.note_deleted_from_heap(slot);
+        }
         if self.child_active {
             self.note_deleted_to_child(slot, link);
         }
@@ -393,6 +398,9 @@ impl Node {
             let bytes = self.key_bytes(after) + self.expires_entry_class;
             self.pending.add(self.keys.timed[slot as usize].expire_at(), bytes);
         }
+        if self.rss.is_exact() {
+            self.note_replaced_in_heap(slot, before, in_place);
+        }
         if self.child_active {
             self.note_replaced_to_child(slot, before, in_place);
         }
@@ -421,6 +429,9 @@ impl Node {
         }
         self.keys.timed[slot as usize].set_expire_at(expire_at);
         self.pending.add(expire_at, bytes);
+        if new && self.rss.is_exact() {
+            self.note_ttl_added_to_heap(slot);
+        }
         if self.child_active {
             self.note_ttl_set_to_child(slot, new);
         }
@@ -431,6 +442,9 @@ impl Node {
         self.rehash_step(notice::TableName::Expires, 1);
         let chain = &mut ExpiresChain::of(&mut self.keys);
         let link = self.expires.remove(slot, chain);
+        if self.rss.is_exact() {
+            self.note_ttl_removed_from_heap(slot);
+        }
         if self.child_active {
             self.note_ttl_removed_to_child(slot, link);
         }
@@ -464,6 +478,7 @@ impl Node {
         for part in parts {
             self.ledger.set(part, 0);
         }
+        self.note_flushed_heap();
         for keyspace in &mut self.keyspaces {
             (keyspace.keys, keyspace.expires, keyspace.bytes) = (0, 0, 0);
         }

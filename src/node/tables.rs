@@ -70,6 +70,7 @@ impl Node {
             TableName::Expires => self.expires.resize(buckets),
         };
         self.ledger.charge(table.part(), buckets * BUCKET_BYTES);
+        self.note_array_in_heap(buckets * BUCKET_BYTES, true);
         if rehashes && buckets.max(from_buckets) >= EVENT_MIN_BUCKETS {
             self.note_event(EventKind::RehashStarted { table, from_buckets, to_buckets: buckets });
         }
@@ -142,6 +143,7 @@ impl Node {
         }
         if let Some(RehashEnded { freed_buckets, buckets }) = work(self) {
             self.ledger.release(table.part(), freed_buckets * BUCKET_BYTES);
+            self.note_array_in_heap(freed_buckets * BUCKET_BYTES, false);
             if freed_buckets.max(buckets) >= EVENT_MIN_BUCKETS {
                 self.note_event(EventKind::RehashEnded { table, buckets });
             }

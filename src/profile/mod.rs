@@ -40,6 +40,8 @@ pub struct Profile {
     pub overhead_caches_bundled: u64,
     /// The same with the distribution's jemalloc (B).
     pub overhead_caches_system: u64,
+    /// The bundled jemalloc lays out large allocations with a page more each (7.0; off from 7.2 on).
+    pub cache_oblivious: bool,
     /// Steps of incremental rehash made by a command that looks a key up.
     pub rehash_steps_lookup: u32,
     /// Steps made by a command that adds a key, its lookup included.

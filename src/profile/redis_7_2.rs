@@ -17,6 +17,8 @@ pub(super) const PROFILE: Profile = Profile {
     client_struct: 776,
     // measured: 5178 non-empty buckets took 2601 SETs of new keys
     rehash_steps_insert: 2,
+    // source: deps/Makefile, --disable-cache-oblivious
+    cache_oblivious: false,
     lru_inherited_on_overwrite: true,
     expire_scan_reverse_binary: true,
     ..super::redis_7_0::PROFILE

@@ -8,6 +8,7 @@ pub use crate::node::counters::{Counters, KeyspaceCounters};
 pub use crate::node::host::{HOST_PARTS, HostMemory, HostPart, Victim};
 use crate::node::ledger::PARTS;
 pub use crate::node::notice::{DisconnectReason, EventKind, TableName};
+pub use crate::node::rss::AllocatorInfo;
 use crate::units::SimTime;
 
 /// One row of the timeline.
@@ -43,6 +44,8 @@ pub struct Sample {
     pub rehashing_bytes: u64,
     /// The server's own estimate of stale keys, in thousandths of a percent (`expired_stale_perc` × 1000).
     pub expired_stale_millipercent: u64,
+    /// What the allocator holds.
+    pub allocator: AllocatorInfo,
     /// What the kernel counts (B).
     pub host: HostMemory,
     /// Memory of the host; zero: not said (B).

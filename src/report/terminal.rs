@@ -8,6 +8,10 @@ use std::fmt::Write as _;
 
 /// Less headroom than this reads as none (share of the peak).
 const HEADROOM_SEEN: f64 = 0.005;
+/// Fragmentation is worth a word above this ratio and this many bytes.  Source: common practice, dynamics specification,
+/// section 10.
+const FRAGMENTED_RATIO: f64 = 1.5;
+const FRAGMENTED_BYTES: u64 = 100_000_000;
 /// Columns of the box and of wrapped text.
 const WIDTH: usize = 92;
 /// Columns of the sparkline.
@@ -174,6 +178,12 @@ fn happened(findings: &Findings, run: &Run, out: &mut String) {
         });
         let most = format::size(forks.max().unwrap_or(0));
         lines.push(format!("{} forks; copy-on-write at most {most}", format::count(counters.total_forks)));
+    }
+    let wasted = run.end.allocator.rss.saturating_sub(run.end.used_memory);
+    let ratio = series::ratio(run.end.allocator.rss, run.end.used_memory);
+    if ratio > FRAGMENTED_RATIO && wasted > FRAGMENTED_BYTES {
+        let rss = format::size(run.end.allocator.rss);
+        lines.push(format!("fragmentation: {rss} resident at the end, mem_fragmentation_ratio {ratio:.2}"));
     }
     if counters.fork_failures > 0 {
         lines.push(format!("fork_failed: {} times", format::count(counters.fork_failures)));

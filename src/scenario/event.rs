@@ -24,18 +24,19 @@ pub(super) struct Kind {
 /// Every kind that is modelled.
 pub(super) const KINDS: &[Kind] = &[
     Kind { name: "config-set", keys: &["config"], read: config_set },
-    Kind { name: "fill", keys: &["keyspace", "keys", "value-size", "rate"], read: fill },
+    Kind { name: "fill", keys: &["keyspace", "from", "keys", "value-size", "rate"], read: fill },
     Kind { name: "delete", keys: &["keyspace", "share", "order", "rate"], read: delete },
     Kind { name: "overwrite", keys: &["keyspace", "share", "order", "value-size", "rate"], read: overwrite },
     Kind { name: "ttl-lost", keys: &["keyspace", "share", "for"], read: ttl_lost },
     Kind { name: "size-change", keys: &["keyspace", "value-size"], read: size_change },
     Kind { name: "traffic", keys: &["keyspace", "multiply", "for"], read: surge },
     Kind { name: "flushall", keys: &["async"], read: flushall },
+    Kind { name: "memory-purge", keys: &[], read: memory_purge },
     Kind { name: "bgsave", keys: &["duration"], read: bgsave },
 ];
 
 /// Kinds of the format that are not modelled yet.
-const KINDS_PLANNED: &[&str] = &["aof-rewrite", "memory-purge", "failover", "replica-attach"];
+const KINDS_PLANNED: &[&str] = &["aof-rewrite", "failover", "replica-attach"];
 
 /// Keys of every event.
 const COMMON: &[&str] = &["kind", "at", "every"];
@@ -161,9 +162,10 @@ fn config_set(table: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {
 fn fill(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
     let (keyspace, name) = keyspace(table, context)?;
     let all = context.keyspaces[keyspace].keys;
-    let keys = table.get("keys").map_or(Some(all), |item| item.u32_in(1..=all))?;
+    let from = table.get("from").map_or(Some(0), |item| item.u32_in(0..=all.saturating_sub(1)))?;
+    let keys = table.get("keys").map_or(Some(all - from), |item| item.u32_in(1..=all - from))?;
     let rate = table.require("rate", "keys a second")?.positive_rate()?;
-    let action = Action::Fill { keyspace, keys, value_size: size(table, context, keyspace)?, rate };
+    let action = Action::Fill { keyspace, from, keys, value_size: size(table, context, keyspace)?, rate };
     Some((action, format!("{name}: {keys} keys")))
 }
 
@@ -204,6 +206,10 @@ fn surge(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
     let lasts = lasting(table)?;
     let name = keyspace.map_or("all", |index| context.keyspaces[index].name.as_str());
     Some((Action::Traffic { keyspace, multiply, lasts }, format!("{name} × {multiply} for {lasts}")))
+}
+
+fn memory_purge(_: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {
+    Some((Action::MemoryPurge, String::new()))
 }
 
 fn bgsave(table: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {

@@ -229,6 +229,8 @@ pub enum Action {
     Fill {
         /// Which family.
         keyspace: usize,
+        /// The first of them, counted from 0.
+        from: u32,
         /// How many keys.
         keys: u32,
         /// Size of their values; `None`: the keyspace's.
@@ -287,6 +289,8 @@ pub enum Action {
     },
     /// FLUSHALL: every key goes; tables are freed.
     Flushall,
+    /// MEMORY PURGE: the allocator gives its dirty pages back.
+    MemoryPurge,
     /// BGSAVE.
     Bgsave {
         /// How long the child lives; `None`: as modelled.

@@ -281,6 +281,7 @@ impl<'a> Engine<'a> {
                 self.surges.push(Surge { keyspace: *keyspace, multiply: *multiply, until });
             }
             Action::Flushall => self.node.flushall(),
+            Action::MemoryPurge => self.node.memory_purge(),
             Action::Bgsave { duration } => self.node.bgsave(*duration),
             Action::Fill { .. } | Action::Delete { .. } | Action::Overwrite { .. } => {
                 self.jobs.extend(Job::start(action, &self.node, &self.families, &mut self.events));

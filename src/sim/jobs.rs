@@ -41,9 +41,9 @@ impl Job {
         rng: &mut Xoshiro256PlusPlus,
     ) -> Option<Job> {
         match action {
-            Action::Fill { keyspace, keys, value_size, rate } => Some(Job {
+            Action::Fill { keyspace, from, keys, value_size, rate } => Some(Job {
                 keyspace: *keyspace,
-                work: Work::Fill(0..(*keys).min(families[*keyspace].ids())),
+                work: Work::Fill(*from..(from + keys).min(families[*keyspace].ids())),
                 rate: Some(*rate),
                 carried: 0.0,
                 value_size: value_size.clone(),
@@ -67,6 +67,7 @@ impl Job {
             | Action::SizeChange { .. }
             | Action::Traffic { .. }
             | Action::Flushall
+            | Action::MemoryPurge
             | Action::Bgsave { .. } => None,
         }
     }

@@ -5,6 +5,7 @@
 //! its figures are set beside the measured ones with a tolerance for each kind of figure (`judge`).  Nothing is fitted
 //! to a case; what the record states as an input (speed of loading, sizes drawn) is taken from it.
 
+mod churn;
 mod cow;
 mod judge;
 pub mod measurement;

@@ -70,6 +70,12 @@ pub(super) fn panels<'a>(title: &'a str, run: &Run) -> Vec<Panel<'a>> {
     if end.keyspace_hits + end.keyspace_misses > 0 {
         add("hit_ratio", "hits among reads, for each interval", "hit ratio", vec![hit_ratio]);
     }
+    let lines = vec![
+        level("used_memory_rss [MiB]", ALARM, |s| s.allocator.rss >> 20),
+        level("allocator_active [MiB]", COLORS[4], |s| s.allocator.active >> 20),
+        level("used_memory [MiB]", COLORS[8], |s| s.used_memory >> 20),
+    ];
+    add("fragmentation", "resident pages, pages in use, bytes allocated", "MiB", lines);
     if end.total_forks > 0 {
         let lines = vec![
             level("copy-on-write [MiB]", COLORS[4], |s| s.host.part(HostPart::CopyOnWrite) >> 20),

@@ -19,7 +19,7 @@ pub const SIZE: (u32, u32) = (1400, 800);
 
 /// Names of all pictures that there can be.
 pub const NAMES: &[&str] =
-    &["memory", "host", "copy_on_write", "keys", "hit_ratio", "evictions", "rejections", "buffers"];
+    &["memory", "host", "copy_on_write", "fragmentation", "keys", "hit_ratio", "evictions", "rejections", "buffers"];
 
 /// The font's bytes: DejaVu Sans, cut down to Latin-1 and a few signs; its licence stands beside it.
 const FONT: &[u8] = include_bytes!("../../../assets/DejaVuSans-subset.ttf");

@@ -1,0 +1,117 @@
+//! Kind `churn`: keys are filled in, deleted, overwritten; what the allocator keeps at each mark.
+
+use super::judge::{Figure, figure};
+use super::measurement::Measurement;
+use super::translate::inline;
+use crate::record::{Run, Sample};
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// After each step the client waits this long before it reads (s).  Source: `measure.py`, `settle` and `idle`.
+const RESTS_SECONDS: f64 = 1.7;
+/// No tolerance for pages is below this (B).
+const PAGES_FLOOR: f64 = 2_097_152.0;
+/// No tolerance for `used_memory` is below this (B).
+const USED_FLOOR: f64 = 65_536.0;
+/// Largest errors of `used_memory` and of pages, as shares.
+const USED_SHARE: f64 = 0.005;
+const PAGES_SHARE: f64 = 0.08;
+
+/// One mark: when it was read (s), what was read.
+struct Mark<'a> {
+    at: f64,
+    read: &'a Value,
+}
+
+fn marks(measurement: &Measurement) -> Vec<Mark<'_>> {
+    let marks = measurement.result.as_ref().and_then(|r| r.get("marks")).and_then(Value::as_array);
+    let mark = |read| Some(Mark { at: number(read, "t")?, read });
+    marks.map_or_else(Vec::new, |marks| marks.iter().filter_map(mark).collect())
+}
+
+fn number(value: &Value, name: &str) -> Option<f64> {
+    value.get(name).and_then(Value::as_f64)
+}
+
+/// The scenario of a measurement.  Each step takes the time that the record's marks leave it.
+pub(super) fn translate(measurement: &Measurement, toml: &mut String) -> Option<()> {
+    let case = &measurement.case;
+    let steps = case.parameters.get("steps")?.as_array()?;
+    let marks = marks(measurement);
+    if marks.len() != steps.len() + 1 {
+        return None;
+    }
+    let filled: f64 = steps.iter().filter_map(|step| number(step, "fill")).sum();
+    let size = steps.iter().find_map(|step| step.get("size"))?;
+    let _ = writeln!(
+        toml,
+        "duration = \"{:.0}ms\"\nsample-interval = \"100ms\"\n\n[[keyspace]]\nname = \"k\"\ntype = \"string\"\n\
+         keys = {filled}\nkey-length = {}\nvalue-size = {}",
+        (marks.last()?.at + 0.2) * 1e3,
+        case.number("key_len")?,
+        inline(size)
+    );
+    let (mut made, mut alive) = (0.0, 0.0);
+    for (step, pair) in steps.iter().zip(marks.windows(2)) {
+        let (from, lasts) = (pair[0].at, (pair[1].at - pair[0].at - RESTS_SECONDS).max(0.1));
+        let _ = writeln!(toml, "\n[[event]]\nat = \"{:.0}ms\"", from * 1e3);
+        if let Some(keys) = number(step, "fill") {
+            let size = inline(step.get("size")?);
+            let rate = keys / lasts;
+            let _ = writeln!(
+                toml,
+                "kind = \"fill\"\nkeyspace = \"k\"\nfrom = {made}\nkeys = {keys}\nrate = {rate:.0}\nvalue-size = {size}"
+            );
+            made += keys;
+            alive += keys;
+        } else if let Some(share) = number(step, "delete") {
+            let order = step.get("order").and_then(Value::as_str).unwrap_or("random");
+            let rate = alive * share / lasts;
+            let _ = writeln!(
+                toml,
+                "kind = \"delete\"\nkeyspace = \"k\"\nshare = {share}\norder = \"{order}\"\nrate = {rate:.0}"
+            );
+            alive -= alive * share;
+        } else if let Some(share) = number(step, "overwrite") {
+            let size = inline(step.get("size")?);
+            let rate = alive * share / lasts;
+            let _ = writeln!(
+                toml,
+                "kind = \"overwrite\"\nkeyspace = \"k\"\nshare = {share}\nrate = {rate:.0}\nvalue-size = {size}"
+            );
+        } else if step.get("purge").is_some() {
+            toml.push_str("kind = \"memory-purge\"\n");
+        } else if step.get("wait").is_some() {
+            // An event that changes nothing stands for a step in which nothing happens.
+            toml.push_str("kind = \"traffic\"\nmultiply = 1.0\nfor = \"1s\"\n");
+        } else {
+            return None;
+        }
+    }
+    Some(())
+}
+
+/// What every mark read, but for the empty server's.
+pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, String> {
+    let marks = marks(measurement);
+    let read = |mark: &Mark<'_>, name: &str| number(mark.read, name).ok_or_else(|| format!("a mark has no {name}"));
+    let used_before = read(marks.first().ok_or("the record has no marks")?, "used_memory")?;
+    // The next step begins at the mark: what was read is what was there before.
+    let sample = |at: f64| run.timeline.iter().rev().find(|s: &&Sample| s.at.as_secs_f64() < at);
+    let empty = sample(marks[0].at).map_or(0.0, |s| s.used_memory as f64);
+    let mut figures = Vec::new();
+    for (index, mark) in marks.iter().enumerate().skip(1) {
+        let Some(sample) = sample(mark.at) else { continue };
+        let label = mark.read.get("label").and_then(Value::as_str).unwrap_or("mark");
+        let name = |what: &str| format!("{what} at mark {index}, {label}");
+        // What the measuring client's own commands and buffers take is no part of the prediction.
+        let used = sample.used_memory as f64 - empty + used_before;
+        figures.push(figure(&name("used_memory"), read(mark, "used_memory")?, used, USED_SHARE, USED_FLOOR));
+        for (what, predicted) in
+            [("allocator_active", sample.allocator.active), ("used_memory_rss", sample.allocator.rss)]
+        {
+            figures.push(figure(&name(what), read(mark, what)?, predicted as f64, PAGES_SHARE, PAGES_FLOOR));
+        }
+    }
+    Ok(figures)
+}
