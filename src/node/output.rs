@@ -264,6 +264,8 @@ impl Node {
 
     /// The reply to a command of a slow group queues.  What a reader takes at once is not seen by the peak: the reply goes
     /// to one connection, and one stands here for all.
+    #[cold]
+    #[inline(never)]
     pub fn queue_reply(&mut self, group: usize, bytes: u64) {
         let output = &mut self.outputs.groups[group];
         output.turn += 1;
