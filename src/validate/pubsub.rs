@@ -3,7 +3,7 @@
 use super::judge::{Figure, USED_MEMORY_FLOOR, figure, seen, simulate};
 use super::measurement::{Case, Measurement};
 use super::translate::Translation;
-use crate::record::{DisconnectReason, EventKind, Run};
+use crate::record::{EventKind, Run};
 use crate::units::SimTime;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -23,8 +23,6 @@ const COMMANDS_PER_SAMPLE: f64 = 2.0;
 const PHASES: [u64; 4] = [0, 250, 500, 750];
 /// Where a translation says when messages begin.
 const BEGIN: &str = "from = \"0ms\"";
-/// A disconnect by a soft limit is not known better than this (s): half a second of the clock to either side.
-const PHASE_UNKNOWN: f64 = 0.5;
 
 /// The channel, its publisher and its subscriber.
 pub(super) fn scenario(measurement: &Measurement, toml: &mut String) -> Option<()> {
@@ -83,9 +81,9 @@ fn socket_bytes(measurement: &Measurement) -> Option<f64> {
 }
 
 /// When the subscriber was disconnected, and why.
-fn disconnected(run: &Run) -> Option<(SimTime, DisconnectReason)> {
+fn disconnected(run: &Run) -> Option<SimTime> {
     run.events.iter().find_map(|event| match event.kind {
-        EventKind::ClientDisconnected { reason, .. } => Some((event.at, reason)),
+        EventKind::ClientDisconnected { .. } => Some(event.at),
         _ => None,
     })
 }
@@ -97,23 +95,16 @@ struct Phase {
     /// `used_memory_peak` (B).
     peak: f64,
     closed: bool,
-    /// A soft limit closed it, whose seconds are whole ones of the clock.
-    soft: bool,
 }
 
 /// The run with messages that begin `begun` seconds after a whole second, as the record would show it.
 fn phase(run: &Run, begun: f64, end: f64) -> Phase {
-    let Some((at, reason)) = disconnected(run) else {
+    let Some(at) = disconnected(run) else {
         let last = run.timeline.iter().rfind(|sample| sample.at.as_secs_f64() - begun <= end);
         let peak = last.map_or(0, |sample| sample.used_memory_peak) as f64;
-        return Phase { seconds: end, peak, closed: false, soft: false };
+        return Phase { seconds: end, peak, closed: false };
     };
-    Phase {
-        seconds: at.as_secs_f64() - begun,
-        peak: run.end.used_memory_peak as f64,
-        closed: true,
-        soft: reason == DisconnectReason::SoftLimit,
-    }
+    Phase { seconds: at.as_secs_f64() - begun, peak: run.end.used_memory_peak as f64, closed: true }
 }
 
 /// Messages accepted until the disconnect, its time, and the peak: means over the phases of the clock.
@@ -123,7 +114,6 @@ pub(super) fn figures(
     first: &Run,
 ) -> Result<Vec<Figure>, String> {
     let rate = rate(measurement).ok_or("the record has no rate")?;
-    let message = message_bytes(&measurement.case).ok_or("the case has no message")?;
     let end = seen(measurement, "end.t")?;
     let mut phases = Vec::new();
     for ms in PHASES {
@@ -136,18 +126,15 @@ pub(super) fn figures(
     }
     let mean = |of: fn(&Phase) -> f64| phases.iter().map(of).sum::<f64>() / phases.len() as f64;
     let closed = phases.iter().any(|phase| phase.closed);
-    // By so much the clock's phase moves a disconnect by a soft limit.
-    let unknown = if phases.iter().any(|phase| phase.soft) { PHASE_UNKNOWN * rate } else { 0.0 };
     let measured_peak = seen(measurement, "end.used_memory_peak")?;
-    let floor = USED_MEMORY_FLOOR.max(unknown * message);
-    let mut figures = vec![figure("end.used_memory_peak", measured_peak, mean(|p| p.peak), 0.03, floor)];
+    let mut figures = vec![figure("end.used_memory_peak", measured_peak, mean(|p| p.peak), 0.03, USED_MEMORY_FLOOR)];
     if let Some(at) = measurement.seen("dropped.t") {
         let messages = seen(measurement, "dropped.messages_accepted")?;
         // Who is never disconnected accepts everything.
         let all = measurement.case.number("duration").unwrap_or(end);
         let seconds = if closed { mean(|p| p.seconds) } else { all };
-        figures.push(figure("dropped.messages_accepted", messages, seconds * rate, 0.03, unknown));
-        figures.push(figure("dropped.t", at, seconds, 0.03, PHASE_UNKNOWN));
+        figures.push(figure("dropped.messages_accepted", messages, seconds * rate, 0.03, 0.0));
+        figures.push(figure("dropped.t", at, seconds, 0.03, 0.0));
     }
     let measured = f64::from(measurement.seen("dropped.t").is_some());
     let predicted = mean(|p| f64::from(p.closed)).round();
