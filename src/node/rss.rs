@@ -1,6 +1,6 @@
 //! Resident memory: what the allocator holds for the keys and tables, and what the process holds besides.
 //!
-//! With up to [`EXACT_KEYS`] ids every region's slab is known ([`Slabs`]).  Beyond, each kind of memory is followed as a
+//! With up to two million ids every region's slab is known (see `slabs`).  Beyond, each kind of memory is followed as a
 //! whole: it keeps the pages of its high-water mark, and gives back those in which nothing is left, which after random
 //! frees are the share (1 − p)^r of slabs of r regions at a filling of p.
 //! Source: dynamics specification, sections 5.3 to 5.5.
