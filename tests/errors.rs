@@ -274,6 +274,21 @@ fn distributions() {
 }
 
 #[test]
+fn replicas_that_cannot_be() {
+    check_added(&[
+        ("replica_link", "[[replica]]\nname = \"r\"\nlink = \"fast\""),
+        ("replica_key", "[[replica]]\nname = \"r\"\nlinc = \"1mb/s\""),
+        ("replica_nameless", "[[replica]]\nlink = \"1mb/s\""),
+        ("failover_without_replica", "[[event]]\nat = \"1m\"\nkind = \"failover\""),
+        (
+            "replica_attach_unknown",
+            "[[replica]]\nname = \"one\"\n[[event]]\nat = \"1m\"\nkind = \"replica-attach\"\nreplica = \"onne\"",
+        ),
+    ]);
+    check_changed(&[("directive_repl_backlog", "save = \"\"", "save = \"\"\nrepl-backlog-size = \"a lot\"")]);
+}
+
+#[test]
 fn machines_that_cannot_be() {
     check_added(&[
         ("host_memory", "[host]\nmemory = \"lots\""),
@@ -325,13 +340,11 @@ fn what_is_not_modelled_says_so() {
         ("planned_scale", "title = \"Good\"", "scale = 0.1"),
     ]);
     check_added(&[
-        ("planned_replica", "[[replica]]\nname = \"r\"\nlink = \"200mb/s\""),
         ("planned_trace", "[[trace]]\npath = \"t.csv\"\nformat = \"csv\""),
         ("planned_host", "[host]\nnetwork-rate = \"2gb/s\""),
         ("planned_event", "[[event]]\nat = \"1m\"\nkind = \"aof-rewrite\""),
         ("planned_flushall_async", "[[event]]\nat = \"1m\"\nkind = \"flushall\"\nasync = true"),
         ("planned_config_set", "[[event]]\nat = \"1m\"\nkind = \"config-set\"\nconfig = { appendonly = \"yes\" }"),
-        ("planned_metric", "[thresholds]\nfull_sync_loops = [\"count==0\"]"),
     ]);
     let scenario = parse(&changed("save = \"\"", "save = \"\"\nappendonly = \"yes\""), &[]);
     let warnings = scenario.unwrap_or_else(|error| panic!("{error}")).warnings;

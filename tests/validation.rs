@@ -64,6 +64,11 @@ fn what_the_allocator_keeps() {
 }
 
 #[test]
+fn a_frozen_replica_and_its_buffers() {
+    check("replica.redis-7.0.15-debian.jsonl", 3);
+}
+
+#[test]
 fn expiry_steady_mixed_and_en_masse() {
     check("expiry.redis-7.0.15-debian.jsonl", 4);
 }

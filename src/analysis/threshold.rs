@@ -109,6 +109,8 @@ fn value(metric: &str, timeline: &[Sample], index: usize) -> f64 {
         "hit_ratio" => series::hit_ratio(&before.counters, counters),
         "oom_errors" => counters.oom_errors as f64,
         "host_ratio" => series::ratio(sample.host.total(), sample.host_limit),
+        "full_sync_loops" => counters.full_sync_loops as f64,
+        "mem_total_replication_buffers" => sample.replication.mem_total_replication_buffers as f64,
         "oom_kills" => counters.oom_kills as f64,
         "host_memory_bytes" => sample.host.total() as f64,
         "copy_on_write_bytes" => sample.host.part(HostPart::CopyOnWrite) as f64,

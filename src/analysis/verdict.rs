@@ -6,7 +6,8 @@ use super::series;
 use super::threshold::ThresholdResult;
 use crate::node::config::EvictionScope;
 use crate::node::ledger::MemoryPart;
-use crate::record::{Run, Sample};
+use crate::node::link::ClientClass;
+use crate::record::{EventKind, Run, Sample};
 use crate::scenario::Scenario;
 use crate::units::{Bytes, Micros, SimTime};
 use std::fmt::Write as _;
@@ -61,13 +62,15 @@ pub(super) fn judge(scenario: &Scenario, runs: &[Run], shown: &Run, thresholds: 
     let killed = runs.iter().any(|run| run.end.counters.oom_kills > 0);
     let fork_failed = runs.iter().any(|run| run.end.counters.fork_failures > 0);
     failures.extend(killed.then_some("oom_killed"));
+    let looped = runs.iter().any(|run| run.end.counters.full_sync_loops > 0);
+    failures.extend(looped.then_some("resync_loop"));
     failures.extend(fork_failed.then_some("fork_failed"));
     let mut reasons: Vec<String> = thresholds
         .iter()
         .filter(|threshold| !threshold.pass)
         .map(|t| format!("threshold breached: {} {} (value {})", t.metric, t.expression, t.value))
         .collect();
-    let failed = rejected || killed || fork_failed || !reasons.is_empty();
+    let failed = rejected || killed || looped || fork_failed || !reasons.is_empty();
     reasons.extend(outside_policy(scenario, shown));
     let status = match (failed, reasons.is_empty()) {
         (true, _) => Status::Fail,
@@ -131,6 +134,27 @@ fn rehash_drives(run: &Run) -> bool {
     series::ratio(run.peak.rehashing_bytes, run.peak.used_memory) >= DRIVING_SHARE / 2.0
 }
 
+/// One sentence when a replica synchronises for ever.
+fn resync_loop(scenario: &Scenario, run: &Run) -> Option<String> {
+    let index = run.events.iter().find_map(|event| match event.kind {
+        EventKind::ResyncLoop { replica } => Some(replica),
+        _ => None,
+    })?;
+    let name = scenario.replicas.get(index).map_or("", |replica| replica.name.as_str());
+    let limit = scenario.config.client_output_buffer_limit.of(ClientClass::Replica);
+    let most = run.timeline.iter().map(|s| s.replication.mem_total_replication_buffers).max().unwrap_or(0);
+    Some(format!(
+        "The replica {name} never comes back: each of {} full synchronisations forks, what is written meanwhile waits for it, \
+         and past client-output-buffer-limit ({} hard, {} soft for {} s) it is dropped again. Replication buffers reach \
+         {}, beyond what maxmemory counts.",
+        run.end.counters.sync_full,
+        limit.hard,
+        limit.soft,
+        limit.soft_seconds,
+        Bytes(most)
+    ))
+}
+
 /// Output buffers at the peak (B).
 fn output_buffers(run: &Run) -> u64 {
     run.peak.parts[MemoryPart::ClientOutputBuffers as usize]
@@ -176,6 +200,9 @@ fn driver(scenario: &Scenario, run: &Run) -> &'static str {
 
 fn sentence(scenario: &Scenario, run: &Run) -> String {
     if let Some(sentence) = host::sentence(scenario, run) {
+        return sentence;
+    }
+    if let Some(sentence) = resync_loop(scenario, run) {
         return sentence;
     }
     let mut sentence = sentence_of_data(scenario, run);

@@ -3,5 +3,6 @@
 //! They take lengths and return requests or size classes; they keep no state.  The golden rule: every heap object
 //! costs the class of what it requested.
 
+pub mod resp;
 pub mod sds;
 pub mod string;

@@ -171,6 +171,9 @@ impl Node {
             ChildKind::Sync => self.persistence.rdb_last_cow_size = child.peak,
             ChildKind::AofRewrite => self.persistence.aof_last_cow_size = child.peak,
         }
+        if child.kind == ChildKind::Sync {
+            self.sync_child_ended(succeeded);
+        }
         self.note_event(EventKind::ChildEnded { kind: child.kind, cow_size: child.peak, succeeded });
     }
 

@@ -5,8 +5,9 @@
 use super::eviction::Evicted;
 use super::keys::{NIL, NO_ID, Slot};
 use super::notice::{EventKind, TableName};
-use super::{Node, string};
+use super::{Node, propagation, string};
 use crate::command::Command;
+use crate::layout::resp;
 
 /// A key as a request names it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -100,6 +101,9 @@ impl Node {
                 let reply = self.dispatch(command, key, write);
                 if command.writes() && matches!(reply, Reply::Done | Reply::Hit(_)) {
                     self.persistence.note_change();
+                    if self.replication.begun() {
+                        self.propagate_command(command, key, write);
+                    }
                 }
                 reply
             }
@@ -342,6 +346,7 @@ impl Node {
         self.evict_before_command();
         // Eviction may have taken the key itself.
         if self.keys.entries[slot as usize].present() {
+            self.propagate_deletion(slot);
             self.delete_key(slot);
             self.persistence.note_change();
         }
@@ -363,6 +368,10 @@ impl Node {
         self.touch(slot);
         self.overwrite(slot, payload);
         self.persistence.note_change();
+        if self.replication.begun() {
+            let key_length = propagation::key_length(self.keys.entries[slot as usize].sizes);
+            self.propagate(resp::command(&[3, key_length, propagation::length(payload)]));
+        }
         self.note_peak();
         Reply::Done
     }

@@ -166,6 +166,14 @@ pub struct ServerConfig {
     pub maxclients: u32,
     /// `latency-tracking`: a histogram for each command.
     pub latency_tracking: bool,
+    /// `repl-backlog-size`.
+    pub repl_backlog_size: Bytes,
+    /// `repl-diskless-sync`.
+    pub repl_diskless_sync: bool,
+    /// `repl-diskless-sync-delay` (s).
+    pub repl_diskless_sync_delay: u64,
+    /// `repl-timeout` (s).
+    pub repl_timeout: u64,
     /// `save`.
     pub save: Vec<SavePoint>,
     /// `rdbcompression`.
@@ -199,6 +207,10 @@ impl Default for ServerConfig {
             databases: 16,
             maxclients: 10_000,
             latency_tracking: true,
+            repl_backlog_size: Bytes(Bytes::MIB),
+            repl_diskless_sync: true,
+            repl_diskless_sync_delay: 5,
+            repl_timeout: 60,
             save: [(3600, 1), (300, 100), (60, 10_000)]
                 .map(|(seconds, changes)| SavePoint { seconds, changes })
                 .to_vec(),
@@ -230,6 +242,10 @@ pub enum Setting {
     Databases(u32),
     Maxclients(u32),
     LatencyTracking(bool),
+    ReplBacklogSize(Bytes),
+    ReplDisklessSync(bool),
+    ReplDisklessSyncDelay(u64),
+    ReplTimeout(u64),
     Save(Vec<SavePoint>),
     Rdbcompression(bool),
     StopWritesOnBgsaveError(bool),
@@ -257,6 +273,10 @@ impl ServerConfig {
             Setting::Databases(value) => self.databases = value,
             Setting::Maxclients(value) => self.maxclients = value,
             Setting::LatencyTracking(value) => self.latency_tracking = value,
+            Setting::ReplBacklogSize(value) => self.repl_backlog_size = value,
+            Setting::ReplDisklessSync(value) => self.repl_diskless_sync = value,
+            Setting::ReplDisklessSyncDelay(value) => self.repl_diskless_sync_delay = value,
+            Setting::ReplTimeout(value) => self.repl_timeout = value,
             Setting::Save(ref points) => self.save.clone_from(points),
             Setting::Rdbcompression(value) => self.rdbcompression = value,
             Setting::StopWritesOnBgsaveError(value) => self.stop_writes_on_bgsave_error = value,

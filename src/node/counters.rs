@@ -19,6 +19,12 @@ pub struct Counters {
     pub expired_time_cap_reached_count: u64,
     /// Time with memory over the limit after an eviction cycle (ms).
     pub total_eviction_exceeded_time: u64,
+    /// `sync_full`.
+    pub sync_full: u64,
+    /// `sync_partial_ok`.
+    pub sync_partial_ok: u64,
+    /// Replicas whose full synchronisations failed again and again.
+    pub full_sync_loops: u64,
     /// Forks.
     pub total_forks: u64,
     /// Forks that the kernel refused.

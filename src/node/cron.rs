@@ -49,6 +49,7 @@ impl Node {
         self.resize_and_rehash_in_cron();
         self.rss_cron();
         self.child_cron();
+        self.replication_cron();
         self.save_points_cron();
         self.host_cron();
         self.note_peak();
@@ -62,5 +63,8 @@ impl Node {
             self.active_expire_cycle(Cycle::Fast);
         }
         self.run_eviction_timer();
+        if self.replication.begun() {
+            self.feed_replicas();
+        }
     }
 }

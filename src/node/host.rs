@@ -156,7 +156,7 @@ impl Node {
         memory.0[HostPart::Rss as usize] = rss;
         memory.0[HostPart::CopyOnWrite as usize] = self.copy_on_write_bytes();
         memory.0[HostPart::PageTables as usize] = processes * rss / BYTES_PER_PAGE_TABLE_BYTE;
-        memory.0[HostPart::SocketBuffers as usize] = self.socket_bytes();
+        memory.0[HostPart::SocketBuffers as usize] = self.socket_bytes() + self.replication.socket_bytes();
         memory.0[HostPart::OsReserve as usize] = self.host.setup.os_reserve.0;
         memory
     }

@@ -11,6 +11,7 @@ use super::host::{HostMemory, HostPeak};
 use super::ledger::PARTS;
 use super::link::ClientClass;
 use super::notice::EventKind;
+use super::replication::ReplicationInfo;
 use super::rss::AllocatorInfo;
 use crate::layout::string::Encoding;
 use crate::profile::{Allocator, Profile};
@@ -65,6 +66,8 @@ pub struct NodeInfo {
     pub rehashing_bytes: u64,
     /// `expired_stale_perc` in thousandths of a percent.
     pub expired_stale_millipercent: u64,
+    /// Replication.
+    pub replication: ReplicationInfo,
     /// What the allocator holds.
     pub allocator: AllocatorInfo,
     /// What the kernel counts (B).
@@ -133,6 +136,7 @@ impl Node {
             evictable_bytes: self.evictable_bytes(),
             rehashing_bytes: self.rehashing_bytes(),
             expired_stale_millipercent: self.stale_millipercent(),
+            replication: self.replication_info(),
             allocator: self.allocator_info(),
             host: self.host_memory(),
             host_limit: self.host.setup.memory.map_or(0, |memory| memory.0),

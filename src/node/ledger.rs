@@ -26,11 +26,13 @@ pub enum MemoryPart {
     Values,
     /// Reply lists: what connections have not read yet.
     ClientOutputBuffers,
+    /// Blocks of the replication backlog and of what replicas have not been sent.
+    ReplicationBuffers,
 }
 
 impl MemoryPart {
     /// Every part, in the order in which charts stack them.
-    pub const ALL: [MemoryPart; 10] = [
+    pub const ALL: [MemoryPart; 11] = [
         MemoryPart::Startup,
         MemoryPart::CommandHistograms,
         MemoryPart::Clients,
@@ -41,6 +43,7 @@ impl MemoryPart {
         MemoryPart::Keys,
         MemoryPart::Values,
         MemoryPart::ClientOutputBuffers,
+        MemoryPart::ReplicationBuffers,
     ];
 
     /// The part's name in `summary.json` and in `timeline.csv` (there with `_bytes`).
@@ -57,6 +60,7 @@ impl MemoryPart {
             MemoryPart::Keys => "keys",
             MemoryPart::Values => "values",
             MemoryPart::ClientOutputBuffers => "client_output_buffers",
+            MemoryPart::ReplicationBuffers => "replication_buffers",
         }
     }
 
@@ -74,6 +78,7 @@ impl MemoryPart {
             MemoryPart::Keys => "key strings",
             MemoryPart::Values => "values",
             MemoryPart::ClientOutputBuffers => "output buffers",
+            MemoryPart::ReplicationBuffers => "replication buffers",
         }
     }
 }

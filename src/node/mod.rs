@@ -9,6 +9,7 @@
 //!
 //! Invariant: `used_memory` is the sum of the ledger's parts, checked at every cron in debug builds.
 
+mod backlog;
 pub mod child;
 mod clients;
 mod commands;
@@ -30,6 +31,8 @@ mod output_buffer;
 mod pending;
 pub mod persistence;
 mod pool;
+mod propagation;
+pub mod replication;
 pub mod rss;
 mod slabs;
 mod starts;
@@ -84,6 +87,8 @@ pub struct NodeSetup<'a> {
     pub duration: Micros,
     /// Distance between samples.
     pub sample_interval: Micros,
+    /// Replicas.
+    pub replicas: &'a [replication::ReplicaSetup],
     /// The machine.
     pub host: host::HostSetup,
     /// Random numbers of eviction and of LFU counters.
@@ -130,6 +135,7 @@ pub struct Node {
     persistence: persistence::Persistence,
     host: host::Host,
     rss: rss::Rss,
+    replication: replication::Replication,
     startup: u64,
     /// Script and function caches of an empty server (B).
     overhead_caches: u64,
@@ -185,6 +191,7 @@ impl Node {
             child_active: false,
             child: None,
             persistence: persistence::Persistence::new(epoch_us / 1_000_000),
+            replication: replication::Replication::new(setup.replicas, classes, epoch_us),
             rss: rss::Rss::new(
                 setup.ids.iter().map(|&ids| ids as usize).sum(),
                 setup.allocator,
@@ -278,9 +285,10 @@ impl Node {
         }
     }
 
-    /// What `maxmemory` does not count (B); replication and AOF buffers are not modelled yet.
+    /// What `maxmemory` does not count (B): replication buffers beyond the backlog.
+    #[inline]
     fn not_counted(&self) -> u64 {
-        0
+        self.replication.not_counted(self.config.repl_backlog_size.0)
     }
 
     /// Whether memory is over `maxmemory`, were `more` bytes allocated.

@@ -4,6 +4,7 @@ use super::child::ChildKind;
 use super::dict::BUCKET_BYTES;
 use super::host::Victim;
 use super::link::ClientClass;
+use super::replication::DropReason;
 use crate::units::Micros;
 
 /// What happened.
@@ -82,6 +83,25 @@ pub enum EventKind {
         omem: u64,
         /// Why.
         reason: DisconnectReason,
+    },
+    /// A replica was dropped.
+    ReplicaDropped {
+        /// Its index.
+        replica: usize,
+        /// What waited for it (B).
+        usage: u64,
+        /// Why.
+        reason: DropReason,
+    },
+    /// A replica follows the stream after a full synchronisation.
+    ReplicaOnline {
+        /// Its index.
+        replica: usize,
+    },
+    /// A replica's full synchronisations end before it is online, again and again.
+    ResyncLoop {
+        /// Its index.
+        replica: usize,
     },
     /// An event of the scenario took place; the text is its description.
     Scenario(String),

@@ -315,7 +315,7 @@ impl Node {
         self.charge_output(group, before);
     }
 
-    fn sim_time(&self) -> SimTime {
+    pub(super) fn sim_time(&self) -> SimTime {
         SimTime(self.since_start_us(self.now_us))
     }
 

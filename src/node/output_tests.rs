@@ -27,6 +27,7 @@ fn node(outputs: &[OutputSetup], connections: u32, config: ServerConfig) -> Node
         start_of_day: Micros::ZERO,
         duration: Micros::from_secs(1000),
         sample_interval: Micros::from_secs(1),
+        replicas: &[],
         host: crate::node::host::HostSetup::default(),
         rng: stream_rng(1, Stream::Eviction),
     })

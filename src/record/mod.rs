@@ -8,6 +8,7 @@ pub use crate::node::counters::{Counters, KeyspaceCounters};
 pub use crate::node::host::{HOST_PARTS, HostMemory, HostPart, Victim};
 use crate::node::ledger::PARTS;
 pub use crate::node::notice::{DisconnectReason, EventKind, TableName};
+pub use crate::node::replication::{DropReason, ReplicationInfo};
 pub use crate::node::rss::AllocatorInfo;
 use crate::units::SimTime;
 
@@ -44,6 +45,8 @@ pub struct Sample {
     pub rehashing_bytes: u64,
     /// The server's own estimate of stale keys, in thousandths of a percent (`expired_stale_perc` × 1000).
     pub expired_stale_millipercent: u64,
+    /// Replication.
+    pub replication: ReplicationInfo,
     /// What the allocator holds.
     pub allocator: AllocatorInfo,
     /// What the kernel counts (B).

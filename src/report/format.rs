@@ -2,7 +2,7 @@
 
 use crate::analysis::Findings;
 use crate::node::ledger::{MemoryPart, PARTS};
-use crate::record::{ChildKind, DisconnectReason, EventKind, TableName, Victim};
+use crate::record::{ChildKind, DisconnectReason, EventKind, Run, TableName, Victim};
 use crate::units::{Bytes, SimTime};
 
 /// A count with thousands separated: `1 234 567`.
@@ -73,6 +73,11 @@ pub fn event(kind: &EventKind) -> String {
         EventKind::ForkFailed { kind } => format!("{}: fork refused, cannot allocate memory", kind.label()),
         EventKind::OomKilled { victim: Victim::Server, .. } => "OOM killer takes the server".to_owned(),
         EventKind::OomKilled { victim: Victim::Child, .. } => "OOM killer takes the child".to_owned(),
+        EventKind::ReplicaDropped { replica, usage, reason } => {
+            format!("replica {} dropped by {}, {} waiting", replica + 1, reason.label(), size(*usage))
+        }
+        EventKind::ReplicaOnline { replica } => format!("replica {} is in sync again", replica + 1),
+        EventKind::ResyncLoop { replica } => format!("replica {} synchronises in a loop", replica + 1),
         EventKind::Scenario(label) => label.clone(),
         EventKind::ClientDisconnected { class, connections, omem, reason, .. } => {
             let (class, count, each) = (class.name(), count(*connections), size(*omem));
@@ -116,6 +121,31 @@ pub fn disconnections(findings: &Findings) -> Vec<String> {
     sums.into_iter().map(line).collect()
 }
 
+/// What became of replicas, in a few lines.
+#[must_use]
+pub fn replication(run: &Run) -> Vec<String> {
+    let dropped = run.events.iter().filter(|event| matches!(event.kind, EventKind::ReplicaDropped { .. }));
+    let (drops, counters) = (dropped.clone().count() as u64, &run.end.counters);
+    let mut lines = Vec::new();
+    if let Some(first) = dropped.clone().next() {
+        let most = run.timeline.iter().map(|s| s.replication.mem_total_replication_buffers).max().unwrap_or(0);
+        lines.push(format!(
+            "{} times a replica was dropped, first after {}; replication buffers up to {}",
+            count(drops),
+            first.at,
+            size(most)
+        ));
+    }
+    if counters.sync_full + counters.sync_partial_ok > 0 {
+        let (full, partial) = (count(counters.sync_full), count(counters.sync_partial_ok));
+        lines.push(format!("{full} full and {partial} partial synchronisations"));
+    }
+    if counters.full_sync_loops > 0 {
+        lines.push("resync_loop: full synchronisations end before the replica is online, again and again".to_owned());
+    }
+    lines
+}
+
 /// An event's word in `summary.json`.
 #[must_use]
 pub fn event_word(kind: &EventKind) -> &'static str {
@@ -135,6 +165,9 @@ pub fn event_word(kind: &EventKind) -> &'static str {
         EventKind::ChildEnded { kind: ChildKind::Sync, .. } => "sync_child_ended",
         EventKind::ForkFailed { .. } => "fork_failed",
         EventKind::OomKilled { .. } => "oom_killed",
+        EventKind::ReplicaDropped { .. } => "replica_dropped",
+        EventKind::ReplicaOnline { .. } => "replica_online",
+        EventKind::ResyncLoop { .. } => "resync_loop",
         EventKind::Scenario(_) => "scenario",
         EventKind::ClientDisconnected { .. } => "client_disconnected",
     }

@@ -29,10 +29,10 @@ const END: &[Figure] = &[
     ("allocator_resident", |r| r.end.allocator.resident as f64),
     ("mem_fragmentation_ratio", |r| series::ratio(r.end.allocator.rss, r.end.used_memory)),
     ("mem_clients_normal", |r| r.end.mem_clients_normal as f64),
-    ("mem_clients_slaves", |_| 0.0),
-    ("mem_replication_backlog", |_| 0.0),
-    ("mem_total_replication_buffers", |_| 0.0),
-    ("mem_not_counted_for_evict", |_| 0.0),
+    ("mem_clients_slaves", |r| r.end.replication.mem_clients_slaves as f64),
+    ("mem_replication_backlog", |r| r.end.replication.mem_replication_backlog as f64),
+    ("mem_total_replication_buffers", |r| r.end.replication.mem_total_replication_buffers as f64),
+    ("mem_not_counted_for_evict", |r| r.end.replication.mem_not_counted_for_evict as f64),
     ("mem_aof_buffer", |_| 0.0),
     ("keys", |r| r.end.keys as f64),
     ("expires", |r| r.end.expires as f64),
@@ -44,8 +44,8 @@ const END: &[Figure] = &[
     ("oom_errors", |r| r.end.counters.oom_errors as f64),
     ("rdb_last_cow_size", |r| r.end.rdb_last_cow_size as f64),
     ("rdb_last_bgsave_time_sec", |r| r.end.rdb_last_bgsave_time_sec as f64),
-    ("sync_full", |_| 0.0),
-    ("sync_partial_ok", |_| 0.0),
+    ("sync_full", |r| r.end.counters.sync_full as f64),
+    ("sync_partial_ok", |r| r.end.counters.sync_partial_ok as f64),
     ("client_output_buffer_limit_disconnections", |r| r.end.counters.client_output_buffer_limit_disconnections as f64),
     ("evicted_clients", |r| r.end.counters.evicted_clients as f64),
 ];
@@ -173,6 +173,10 @@ fn detail(kind: &EventKind) -> Value {
         EventKind::OomKilled { victim, lost_changes } => {
             json!({"victim": format!("{victim:?}").to_lowercase(), "lost_changes": lost_changes})
         }
+        EventKind::ReplicaDropped { replica, usage, reason } => {
+            json!({"replica": replica, "usage": usage, "reason": format!("{reason:?}").to_lowercase()})
+        }
+        EventKind::ReplicaOnline { replica } | EventKind::ResyncLoop { replica } => json!({"replica": replica}),
         EventKind::Scenario(label) => json!({"event": label}),
         EventKind::ClientDisconnected { class, connections, omem, reason, .. } => json!({
             "class": class.name(), "reason": reason.word(), "connections": connections, "omem": omem,

@@ -185,6 +185,7 @@ fn happened(findings: &Findings, run: &Run, out: &mut String) {
         let rss = format::size(run.end.allocator.rss);
         lines.push(format!("fragmentation: {rss} resident at the end, mem_fragmentation_ratio {ratio:.2}"));
     }
+    lines.extend(format::replication(run));
     if counters.fork_failures > 0 {
         lines.push(format!("fork_failed: {} times", format::count(counters.fork_failures)));
     }

@@ -7,6 +7,7 @@ use super::reader::{DURATION_LIMIT, Item, Table};
 use super::traffic::named_group;
 use super::{Channel, ClientGroup};
 use crate::node::link::{ClientClass, LinkSetup, ReadRate, SOCKET_BUFFER_DEFAULT, Stall};
+use crate::node::replication::ReplicaSetup;
 use crate::units::{Bytes, Micros, SimTime};
 
 /// Commands in flight on a connection at most.  *Assumed*: ten times what clients send.
@@ -118,6 +119,25 @@ fn subscribers(item: &Item<'_>, groups: &[ClientGroup]) -> Option<Vec<usize>> {
         named.push(group);
     }
     Some(named)
+}
+
+/// A replica; in sync at the start unless an event attaches it.
+pub(super) fn replica(item: &Item<'_>, duration: Micros) -> Option<ReplicaSetup> {
+    let table = item.table(&keys::REPLICA)?;
+    let name = table.require("name", "a name for the replica").and_then(|item| item.name());
+    let expected = "\"unlimited\", or like \"200mb/s\"";
+    let read_rate = match table.get("link") {
+        Some(item) if item.as_text() == Some("unlimited") => ReadRate::Unlimited,
+        Some(item) => byte_rate(&item, expected).map_or(ReadRate::Unlimited, ReadRate::PerSecond),
+        None => ReadRate::Unlimited,
+    };
+    let link = LinkSetup {
+        read_rate,
+        socket_buffer: table.get("socket-buffer").and_then(|i| buffer(&i)).unwrap_or(SOCKET_BUFFER_DEFAULT),
+        stalls: table.get("stalls").and_then(|item| stalls(&item, duration)).unwrap_or_default(),
+    };
+    table.finish();
+    Some(ReplicaSetup { name: name?.to_owned(), link, attached: true })
 }
 
 /// A channel.

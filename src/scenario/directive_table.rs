@@ -93,6 +93,9 @@ fn switch(text: &str) -> Option<bool> {
     }
 }
 
+/// The smallest backlog (B).  Source: `CONFIG_REPL_BACKLOG_MIN_SIZE`.
+const BACKLOG_LEAST: u64 = 16 << 10;
+
 /// Pairs of seconds and changes, which `Kind::SavePoints` has checked.
 fn save_points(text: &str) -> Option<Setting> {
     let numbers: Option<Vec<u64>> = text.split_whitespace().map(|word| word.parse().ok()).collect();
@@ -239,15 +242,19 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("rdbchecksum", Kind::Switch),
     modelled("rdbcompression", Kind::Switch, |text| switch(text).map(Setting::Rdbcompression)),
     irrelevant("rename-command", Kind::Text),
-    matters("repl-backlog-size", Kind::Memory, &["1mb"], "the backlog counts once a replica has attached"),
+    modelled("repl-backlog-size", Kind::Memory, |text| {
+        Bytes::parse(text).map(|Bytes(size)| Setting::ReplBacklogSize(Bytes(size.max(BACKLOG_LEAST))))
+    }),
     irrelevant("repl-backlog-ttl", Kind::Text),
     irrelevant("repl-disable-tcp-nodelay", Kind::Switch),
     irrelevant("repl-diskless-load", Kind::Text),
-    irrelevant("repl-diskless-sync", Kind::Switch),
-    irrelevant("repl-diskless-sync-delay", Kind::Text),
+    modelled("repl-diskless-sync", Kind::Switch, |text| switch(text).map(Setting::ReplDisklessSync)),
+    modelled("repl-diskless-sync-delay", Kind::Integer(0, i32::MAX as i64), |text| {
+        text.parse().ok().map(Setting::ReplDisklessSyncDelay)
+    }),
     irrelevant("repl-diskless-sync-max-replicas", Kind::Text),
     irrelevant("repl-ping-replica-period", Kind::Text),
-    irrelevant("repl-timeout", Kind::Text),
+    modelled("repl-timeout", Kind::Integer(1, i32::MAX as i64), |text| text.parse().ok().map(Setting::ReplTimeout)),
     irrelevant("replica-announce-ip", Kind::Text),
     irrelevant("replica-announce-port", Kind::Text),
     irrelevant("replica-announced", Kind::Switch),

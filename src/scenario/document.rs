@@ -8,11 +8,13 @@ use super::limits;
 use super::reader::{DURATION_LIMIT, Item, Table};
 use super::tree;
 use super::{
-    Channel, ClientGroup, Keyspace, Policy, Scenario, ScheduledEvent, Traffic, event, keyspace, threshold, traffic,
+    Action, Channel, ClientGroup, Keyspace, Policy, Scenario, ScheduledEvent, Traffic, event, keyspace, threshold,
+    traffic,
 };
 use crate::node::config::Costs;
 use crate::node::cow::PageSize;
 use crate::node::host::{HostSetup, OvercommitMemory};
+use crate::node::replication::ReplicaSetup;
 use crate::profile::{Allocator, PROFILES, PROFILES_PLANNED, Profile};
 use crate::units::Micros;
 use sha2::{Digest, Sha256};
@@ -27,6 +29,8 @@ const KEYSPACES_LIMIT: usize = 255;
 const TABLES_LIMIT: usize = 10_000;
 /// Size of a scenario, and of each file it includes, at most (B).  *Assumed*: above any that a person writes.
 pub const TEXT_LIMIT: usize = 4 << 20;
+/// Replicas at most.  *Assumed*: above any in use.
+const REPLICAS_LIMIT: usize = 1_000;
 /// Samples of the timeline at most.
 const SAMPLES_LIMIT: u64 = 100_000;
 /// Samples of the timeline unless the scenario says otherwise.
@@ -58,6 +62,8 @@ pub(super) struct Context<'a> {
     pub(super) duration: Micros,
     pub(super) start_of_day: Micros,
     pub(super) keyspaces: &'a [Keyspace],
+    /// Names of the replicas.
+    pub(super) replicas: &'a [String],
 }
 
 /// Parses and checks a scenario.  `read` gives the text of an included file.
@@ -125,10 +131,19 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         .filter_map(|item| connections::group(item, &directives, duration))
         .collect();
     refuse_same_names(&table.list("clients", TABLES_LIMIT));
-    let context = Context { duration: duration?, start_of_day: times.start_of_day, keyspaces: &keyspaces };
+    let mut replicas = replicas(&table, duration?);
+    let names: Vec<String> = replicas.iter().map(|replica| replica.name.clone()).collect();
+    let context =
+        Context { duration: duration?, start_of_day: times.start_of_day, keyspaces: &keyspaces, replicas: &names };
     let (traffic, events) = requests(&table, &context, all_read, &mut clients);
     if clients.is_empty() {
         clients.push(traffic::default_clients());
+    }
+    // A replica that an event attaches is not there before.
+    for event in &events {
+        if let Action::ReplicaAttach { replica } = event.action {
+            replicas[replica].attached = false;
+        }
     }
     let channels: Vec<Channel> = table
         .list("channel", TABLES_LIMIT)
@@ -157,6 +172,7 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         traffic,
         clients,
         channels,
+        replicas,
         events,
         sha256: String::new(),
     };
@@ -166,6 +182,12 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         limits::limits(check, &table, &scenario);
     }
     Some(scenario)
+}
+
+fn replicas(table: &Table<'_>, duration: Micros) -> Vec<ReplicaSetup> {
+    let items = table.list("replica", REPLICAS_LIMIT);
+    refuse_same_names(&items);
+    items.iter().filter_map(|item| connections::replica(item, duration)).collect()
 }
 
 /// Streams and events.  With a family unread, names would be reported as unknown that are not.

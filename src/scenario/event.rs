@@ -31,12 +31,14 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "size-change", keys: &["keyspace", "value-size"], read: size_change },
     Kind { name: "traffic", keys: &["keyspace", "multiply", "for"], read: surge },
     Kind { name: "flushall", keys: &["async"], read: flushall },
+    Kind { name: "failover", keys: &[], read: failover },
+    Kind { name: "replica-attach", keys: &["replica"], read: replica_attach },
     Kind { name: "memory-purge", keys: &[], read: memory_purge },
     Kind { name: "bgsave", keys: &["duration"], read: bgsave },
 ];
 
 /// Kinds of the format that are not modelled yet.
-const KINDS_PLANNED: &[&str] = &["aof-rewrite", "failover", "replica-attach"];
+const KINDS_PLANNED: &[&str] = &["aof-rewrite"];
 
 /// Keys of every event.
 const COMMON: &[&str] = &["kind", "at", "every"];
@@ -206,6 +208,27 @@ fn surge(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
     let lasts = lasting(table)?;
     let name = keyspace.map_or("all", |index| context.keyspaces[index].name.as_str());
     Some((Action::Traffic { keyspace, multiply, lasts }, format!("{name} × {multiply} for {lasts}")))
+}
+
+fn failover(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
+    if context.replicas.is_empty() {
+        if let Some(item) = table.get("kind") {
+            item.refuse("has no replica to turn to; expected a [[replica]]");
+        }
+        return None;
+    }
+    Some((Action::Failover, String::new()))
+}
+
+fn replica_attach(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
+    let item = table.require("replica", "the name of a replica")?;
+    let name = item.text()?;
+    let Some(replica) = context.replicas.iter().position(|replica| replica == name) else {
+        let names: Vec<&str> = context.replicas.iter().map(String::as_str).collect();
+        item.unknown_name("a replica", name, &names);
+        return None;
+    };
+    Some((Action::ReplicaAttach { replica }, name.to_owned()))
 }
 
 fn memory_purge(_: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {

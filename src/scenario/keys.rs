@@ -44,8 +44,9 @@ pub(super) const ROOT: TableKeys = TableKeys {
         "thresholds",
         "host",
         "channel",
+        "replica",
     ],
-    planned: &["replica", "trace"],
+    planned: &["trace"],
 };
 
 /// `[server]`; its `config` holds directives.
@@ -100,6 +101,10 @@ pub(super) const CHANNEL: TableKeys = TableKeys {
     planned: &[],
 };
 
+/// `[[replica]]`.
+pub(super) const REPLICA: TableKeys =
+    TableKeys { path: "replica", keys: &["name", "link", "socket-buffer", "stalls"], planned: &[] };
+
 /// `[host]`.
 pub(super) const HOST: TableKeys = TableKeys {
     path: "host",
@@ -126,7 +131,8 @@ pub(super) const COSTS: TableKeys = TableKeys {
 pub(super) const POLICY: TableKeys =
     TableKeys { path: "policy", keys: &["headroom", "alarm-ratio", "alarm-for", "host-utilisation"], planned: &[] };
 
-const TABLES: &[TableKeys] = &[ROOT, SERVER, KEYSPACE, PRELOAD, TRAFFIC, CLIENTS, STALL, CHANNEL, HOST, COSTS, POLICY];
+const TABLES: &[TableKeys] =
+    &[ROOT, SERVER, KEYSPACE, PRELOAD, TRAFFIC, CLIENTS, STALL, CHANNEL, REPLICA, HOST, COSTS, POLICY];
 
 /// Whether some table has this key.
 pub(super) fn is_known(key: &str) -> bool {

@@ -4,6 +4,7 @@ use crate::command::Command;
 use crate::node::config::{Costs, ServerConfig, Setting};
 use crate::node::host::HostSetup;
 use crate::node::link::{ClientClass, LinkSetup};
+use crate::node::replication::ReplicaSetup;
 use crate::profile::{Allocator, Profile};
 use crate::units::{Bytes, Micros, SimTime};
 use crate::workload::{Arrivals, Distribution, Popularity, Rate, Ttl};
@@ -45,6 +46,8 @@ pub struct Scenario {
     pub events: Vec<ScheduledEvent>,
     /// What work costs on the server's machine.
     pub costs: Costs,
+    /// Replicas.
+    pub replicas: Vec<ReplicaSetup>,
     /// The machine.
     pub host: HostSetup,
     /// What is acceptable.
@@ -289,6 +292,13 @@ pub enum Action {
     },
     /// FLUSHALL: every key goes; tables are freed.
     Flushall,
+    /// The primary is gone, a replica takes its place.
+    Failover,
+    /// A replica attaches for the first time.
+    ReplicaAttach {
+        /// Its index.
+        replica: usize,
+    },
     /// MEMORY PURGE: the allocator gives its dirty pages back.
     MemoryPurge,
     /// BGSAVE.

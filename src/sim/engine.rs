@@ -79,6 +79,7 @@ impl<'a> Engine<'a> {
             start_of_day: scenario.start_of_day,
             duration: scenario.duration,
             sample_interval: scenario.sample_interval,
+            replicas: &scenario.replicas,
             host: scenario.host,
             rng: stream_rng(seed, RandomStream::Eviction),
         });
@@ -281,6 +282,8 @@ impl<'a> Engine<'a> {
                 self.surges.push(Surge { keyspace: *keyspace, multiply: *multiply, until });
             }
             Action::Flushall => self.node.flushall(),
+            Action::Failover => self.node.failover(),
+            Action::ReplicaAttach { replica } => self.node.replica_attach(*replica),
             Action::MemoryPurge => self.node.memory_purge(),
             Action::Bgsave { duration } => self.node.bgsave(*duration),
             Action::Fill { .. } | Action::Delete { .. } | Action::Overwrite { .. } => {

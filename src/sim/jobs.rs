@@ -68,6 +68,8 @@ impl Job {
             | Action::Traffic { .. }
             | Action::Flushall
             | Action::MemoryPurge
+            | Action::Failover
+            | Action::ReplicaAttach { .. }
             | Action::Bgsave { .. } => None,
         }
     }

@@ -129,6 +129,7 @@ fn sample_of(at: SimTime, info: NodeInfo, high: u64) -> Sample {
         evictable_bytes: info.evictable_bytes,
         rehashing_bytes: info.rehashing_bytes,
         expired_stale_millipercent: info.expired_stale_millipercent,
+        replication: info.replication,
         allocator: info.allocator,
         host: info.host,
         host_limit: info.host_limit,

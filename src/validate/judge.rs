@@ -138,6 +138,7 @@ fn outcome(measurement: &Measurement) -> Result<Vec<Figure>, String> {
         "cache" => cache_figures(measurement, &run),
         "cow" => super::cow::figures(measurement, &run),
         "expiry" => expiry_figures(measurement, &run, translation.offset_s),
+        "replica" => super::replica::figures(measurement, &run),
         "churn" => super::churn::figures(measurement, &run),
         "pubsub" => pubsub::figures(measurement, &translation, &run),
         _ => Err("not modelled yet".to_owned()),

@@ -10,6 +10,7 @@ mod cow;
 mod judge;
 pub mod measurement;
 mod pubsub;
+mod replica;
 mod table;
 mod translate;
 

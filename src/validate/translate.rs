@@ -35,6 +35,7 @@ pub(super) fn translate(measurement: &Measurement) -> Option<Translation> {
         "cache" => cache_case(case, &mut toml)?,
         "cow" => super::cow::translate(measurement, &mut toml)?,
         "expiry" => offset_s = expiry_case(measurement, &mut toml)?,
+        "replica" => super::replica::translate(measurement, &mut toml)?,
         "churn" => super::churn::translate(measurement, &mut toml)?,
         "pubsub" => pubsub::scenario(measurement, &mut toml)?,
         _ => return None,

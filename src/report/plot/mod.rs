@@ -18,8 +18,18 @@ use std::sync::OnceLock;
 pub const SIZE: (u32, u32) = (1400, 800);
 
 /// Names of all pictures that there can be.
-pub const NAMES: &[&str] =
-    &["memory", "host", "copy_on_write", "fragmentation", "keys", "hit_ratio", "evictions", "rejections", "buffers"];
+pub const NAMES: &[&str] = &[
+    "memory",
+    "host",
+    "copy_on_write",
+    "fragmentation",
+    "keys",
+    "hit_ratio",
+    "evictions",
+    "rejections",
+    "buffers",
+    "replication",
+];
 
 /// The font's bytes: DejaVu Sans, cut down to Latin-1 and a few signs; its licence stands beside it.
 const FONT: &[u8] = include_bytes!("../../../assets/DejaVuSans-subset.ttf");

@@ -55,6 +55,8 @@ fn marked(run: &Run) -> Vec<&Event> {
                 | EventKind::ForkFailed { .. }
                 | EventKind::OomKilled { .. }
                 | EventKind::ClientDisconnected { .. }
+                | EventKind::ReplicaDropped { .. }
+                | EventKind::ResyncLoop { .. }
         )
     };
     let mut events: Vec<&Event> = run.events.iter().filter(important).take(EVENTS).collect();
