@@ -342,13 +342,15 @@ fn what_is_not_modelled_says_so() {
     check_added(&[
         ("planned_trace", "[[trace]]\npath = \"t.csv\"\nformat = \"csv\""),
         ("planned_host", "[host]\nnetwork-rate = \"2gb/s\""),
-        ("planned_event", "[[event]]\nat = \"1m\"\nkind = \"aof-rewrite\""),
         ("planned_flushall_async", "[[event]]\nat = \"1m\"\nkind = \"flushall\"\nasync = true"),
-        ("planned_config_set", "[[event]]\nat = \"1m\"\nkind = \"config-set\"\nconfig = { appendonly = \"yes\" }"),
+        (
+            "planned_config_set",
+            "[[event]]\nat = \"1m\"\nkind = \"config-set\"\nconfig = { hash-max-listpack-entries = 5 }",
+        ),
     ]);
-    let scenario = parse(&changed("save = \"\"", "save = \"\"\nappendonly = \"yes\""), &[]);
+    let scenario = parse(&changed("save = \"\"", "save = \"\"\nactivedefrag = \"yes\""), &[]);
     let warnings = scenario.unwrap_or_else(|error| panic!("{error}")).warnings;
-    assert!(warnings.iter().any(|w| w.contains("appendonly") && w.contains("not modelled yet")), "{warnings:?}");
+    assert!(warnings.iter().any(|w| w.contains("activedefrag") && w.contains("not modelled yet")), "{warnings:?}");
 }
 
 #[test]

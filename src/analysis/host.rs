@@ -87,8 +87,11 @@ pub(super) fn sentence(scenario: &Scenario, run: &Run) -> Option<String> {
     let memory = &run.host_peak.memory;
     let used = Bytes(run.host_peak.used_memory);
     let what = match victim {
-        Victim::Server if lost == 0 => "the server; nothing since the last snapshot is lost".to_owned(),
-        Victim::Server => format!("the server; {lost} changes since the last snapshot are lost"),
+        Victim::Server if lost == 0 => "the server; no change is lost".to_owned(),
+        Victim::Server => {
+            let since = if scenario.config.appendonly { "of the last second" } else { "since the last snapshot" };
+            format!("the server; {lost} changes {since} are lost")
+        }
         Victim::Child => "the child; its work is lost, the server goes on".to_owned(),
     };
     Some(format!(

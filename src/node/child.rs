@@ -169,7 +169,10 @@ impl Node {
                 self.persistence.rdb_last_cow_size = child.peak;
             }
             ChildKind::Sync => self.persistence.rdb_last_cow_size = child.peak,
-            ChildKind::AofRewrite => self.persistence.aof_last_cow_size = child.peak,
+            ChildKind::AofRewrite => {
+                self.persistence.aof_last_cow_size = child.peak;
+                self.aof_rewrite_ended(succeeded);
+            }
         }
         if child.kind == ChildKind::Sync {
             self.sync_child_ended(succeeded);

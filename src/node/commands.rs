@@ -101,7 +101,7 @@ impl Node {
                 let reply = self.dispatch(command, key, write);
                 if command.writes() && matches!(reply, Reply::Done | Reply::Hit(_)) {
                     self.persistence.note_change();
-                    if self.replication.begun() {
+                    if self.propagates() {
                         self.propagate_command(command, key, write);
                     }
                 }
@@ -368,7 +368,7 @@ impl Node {
         self.touch(slot);
         self.overwrite(slot, payload);
         self.persistence.note_change();
-        if self.replication.begun() {
+        if self.propagates() {
             let key_length = propagation::key_length(self.keys.entries[slot as usize].sizes);
             self.propagate(resp::command(&[3, key_length, propagation::length(payload)]));
         }

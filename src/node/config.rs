@@ -174,6 +174,12 @@ pub struct ServerConfig {
     pub repl_diskless_sync_delay: u64,
     /// `repl-timeout` (s).
     pub repl_timeout: u64,
+    /// `appendonly`.
+    pub appendonly: bool,
+    /// `auto-aof-rewrite-percentage`; zero: no rewrite by itself.
+    pub auto_aof_rewrite_percentage: u64,
+    /// `auto-aof-rewrite-min-size`.
+    pub auto_aof_rewrite_min_size: Bytes,
     /// `save`.
     pub save: Vec<SavePoint>,
     /// `rdbcompression`.
@@ -211,6 +217,9 @@ impl Default for ServerConfig {
             repl_diskless_sync: true,
             repl_diskless_sync_delay: 5,
             repl_timeout: 60,
+            appendonly: false,
+            auto_aof_rewrite_percentage: 100,
+            auto_aof_rewrite_min_size: Bytes(64 * Bytes::MIB),
             save: [(3600, 1), (300, 100), (60, 10_000)]
                 .map(|(seconds, changes)| SavePoint { seconds, changes })
                 .to_vec(),
@@ -246,6 +255,9 @@ pub enum Setting {
     ReplDisklessSync(bool),
     ReplDisklessSyncDelay(u64),
     ReplTimeout(u64),
+    Appendonly(bool),
+    AutoAofRewritePercentage(u64),
+    AutoAofRewriteMinSize(Bytes),
     Save(Vec<SavePoint>),
     Rdbcompression(bool),
     StopWritesOnBgsaveError(bool),
@@ -277,6 +289,9 @@ impl ServerConfig {
             Setting::ReplDisklessSync(value) => self.repl_diskless_sync = value,
             Setting::ReplDisklessSyncDelay(value) => self.repl_diskless_sync_delay = value,
             Setting::ReplTimeout(value) => self.repl_timeout = value,
+            Setting::Appendonly(value) => self.appendonly = value,
+            Setting::AutoAofRewritePercentage(value) => self.auto_aof_rewrite_percentage = value,
+            Setting::AutoAofRewriteMinSize(value) => self.auto_aof_rewrite_min_size = value,
             Setting::Save(ref points) => self.save.clone_from(points),
             Setting::Rdbcompression(value) => self.rdbcompression = value,
             Setting::StopWritesOnBgsaveError(value) => self.stop_writes_on_bgsave_error = value,

@@ -51,6 +51,7 @@ impl Node {
         self.child_cron();
         self.replication_cron();
         self.save_points_cron();
+        self.aof_cron();
         self.host_cron();
         self.note_peak();
         self.ledger.assert_balanced();
@@ -63,7 +64,8 @@ impl Node {
             self.active_expire_cycle(Cycle::Fast);
         }
         self.run_eviction_timer();
-        if self.replication.begun() {
+        if self.propagates() {
+            self.flush_aof();
             self.feed_replicas();
         }
     }

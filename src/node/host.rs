@@ -120,7 +120,7 @@ pub struct HostPeak {
 /// Which process the kernel's out-of-memory killer takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Victim {
-    /// The server itself: everything since the last snapshot is lost.
+    /// The server itself: what is not on disk is lost.
     Server,
     /// The child: a snapshot or a sync fails.
     Child,
@@ -171,7 +171,7 @@ impl Node {
         if memory.total() <= limit || self.host.killed {
             return;
         }
-        let lost_changes = self.persistence.dirty();
+        let lost_changes = self.changes_at_risk();
         self.counters.oom_kills += 1;
         // With oom-score-adj the child's score is raised, so that it goes first; without, the server is the larger.
         if self.child.is_some() && self.config.oom_score_adj {

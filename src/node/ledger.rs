@@ -28,11 +28,13 @@ pub enum MemoryPart {
     ClientOutputBuffers,
     /// Blocks of the replication backlog and of what replicas have not been sent.
     ReplicationBuffers,
+    /// `aof_buf`: what the present iteration of the event loop has written.
+    AofBuffer,
 }
 
 impl MemoryPart {
     /// Every part, in the order in which charts stack them.
-    pub const ALL: [MemoryPart; 11] = [
+    pub const ALL: [MemoryPart; 12] = [
         MemoryPart::Startup,
         MemoryPart::CommandHistograms,
         MemoryPart::Clients,
@@ -44,6 +46,7 @@ impl MemoryPart {
         MemoryPart::Values,
         MemoryPart::ClientOutputBuffers,
         MemoryPart::ReplicationBuffers,
+        MemoryPart::AofBuffer,
     ];
 
     /// The part's name in `summary.json` and in `timeline.csv` (there with `_bytes`).
@@ -61,6 +64,7 @@ impl MemoryPart {
             MemoryPart::Values => "values",
             MemoryPart::ClientOutputBuffers => "client_output_buffers",
             MemoryPart::ReplicationBuffers => "replication_buffers",
+            MemoryPart::AofBuffer => "aof_buffer",
         }
     }
 
@@ -79,6 +83,7 @@ impl MemoryPart {
             MemoryPart::Values => "values",
             MemoryPart::ClientOutputBuffers => "output buffers",
             MemoryPart::ReplicationBuffers => "replication buffers",
+            MemoryPart::AofBuffer => "AOF buffer",
         }
     }
 }

@@ -9,6 +9,7 @@
 //!
 //! Invariant: `used_memory` is the sum of the ledger's parts, checked at every cron in debug builds.
 
+mod aof;
 mod backlog;
 pub mod child;
 mod clients;
@@ -136,6 +137,7 @@ pub struct Node {
     host: host::Host,
     rss: rss::Rss,
     replication: replication::Replication,
+    aof: aof::Aof,
     startup: u64,
     /// Script and function caches of an empty server (B).
     overhead_caches: u64,
@@ -191,6 +193,7 @@ impl Node {
             child_active: false,
             child: None,
             persistence: persistence::Persistence::new(epoch_us / 1_000_000),
+            aof: aof::Aof::default(),
             replication: replication::Replication::new(setup.replicas, classes, epoch_us),
             rss: rss::Rss::new(
                 setup.ids.iter().map(|&ids| ids as usize).sum(),
@@ -285,7 +288,8 @@ impl Node {
         }
     }
 
-    /// What `maxmemory` does not count (B): replication buffers beyond the backlog.
+    /// What `maxmemory` does not count (B): replication buffers beyond the backlog.  The AOF buffer is empty whenever this
+    /// is asked.
     #[inline]
     fn not_counted(&self) -> u64 {
         self.replication.not_counted(self.config.repl_backlog_size.0)

@@ -24,6 +24,8 @@ pub struct SavePoint {
 pub(super) struct Persistence {
     /// `rdb_changes_since_last_save`.
     dirty: u64,
+    /// Changes since the start.
+    changes: u64,
     /// When the last snapshot ended (s of the server's clock).
     last_save_s: u64,
     /// When the last one was tried (s).
@@ -51,10 +53,16 @@ impl Persistence {
         self.dirty
     }
 
+    /// Changes since the start.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// A write changed a key.
     #[inline]
     pub(super) fn note_change(&mut self) {
         self.dirty += 1;
+        self.changes += 1;
     }
 
     /// Whether the last snapshot failed.

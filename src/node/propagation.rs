@@ -52,7 +52,7 @@ fn propagated(command: Command, key: u64, write: &Write) -> u64 {
 }
 
 impl Node {
-    /// A command that changed a key goes to replicas.
+    /// A command that changed a key goes to replicas and to the append-only file.
     #[inline(never)]
     pub(super) fn propagate_command(&mut self, command: Command, key: KeyRef, write: &Write) {
         let slot = if key.id == NO_ID { NIL } else { self.keys.index[key.id as usize] };
@@ -64,7 +64,7 @@ impl Node {
     /// A key that is deleted without a command of its own (evicted, expired) goes to replicas as DEL.
     #[inline]
     pub(super) fn propagate_deletion(&mut self, slot: Slot) {
-        if self.replication.begun() {
+        if self.propagates() {
             let key = key_length(self.keys.entries[slot as usize].sizes);
             self.propagate(resp::command(&[DEL, key]));
         }

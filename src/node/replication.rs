@@ -169,7 +169,10 @@ impl Replication {
 impl Node {
     /// A write, or a deletion, of `bytes` on the wire goes to replicas.
     pub(super) fn propagate(&mut self, bytes: u64) {
-        if self.replication.backlog.append(bytes) > 0 {
+        if self.config.appendonly {
+            self.append_to_aof(bytes);
+        }
+        if self.replication.begun && self.replication.backlog.append(bytes) > 0 {
             self.check_replicas(DropCheck::Append);
             let unsent = self.replication.unsent();
             let size = self.config.repl_backlog_size.0;

@@ -145,9 +145,11 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("appenddirname", Kind::Text),
     irrelevant("appendfilename", Kind::Text),
     irrelevant("appendfsync", Kind::Choice(&["always", "everysec", "no"])),
-    matters("appendonly", Kind::Switch, &["no"], "the AOF buffer holds writes, and rewrites fork"),
-    irrelevant("auto-aof-rewrite-min-size", Kind::Text),
-    irrelevant("auto-aof-rewrite-percentage", Kind::Text),
+    modelled("appendonly", Kind::Switch, |text| switch(text).map(Setting::Appendonly)),
+    modelled("auto-aof-rewrite-min-size", Kind::Memory, |text| Bytes::parse(text).map(Setting::AutoAofRewriteMinSize)),
+    modelled("auto-aof-rewrite-percentage", Kind::Integer(0, i32::MAX as i64), |text| {
+        text.parse().ok().map(Setting::AutoAofRewritePercentage)
+    }),
     irrelevant("bgsave_cpulist", Kind::Text),
     irrelevant("bind", Kind::Text),
     irrelevant("bind-source-addr", Kind::Text),

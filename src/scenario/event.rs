@@ -34,11 +34,12 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "failover", keys: &[], read: failover },
     Kind { name: "replica-attach", keys: &["replica"], read: replica_attach },
     Kind { name: "memory-purge", keys: &[], read: memory_purge },
+    Kind { name: "aof-rewrite", keys: &["duration"], read: aof_rewrite },
     Kind { name: "bgsave", keys: &["duration"], read: bgsave },
 ];
 
 /// Kinds of the format that are not modelled yet.
-const KINDS_PLANNED: &[&str] = &["aof-rewrite"];
+const KINDS_PLANNED: &[&str] = &[];
 
 /// Keys of every event.
 const COMMON: &[&str] = &["kind", "at", "every"];
@@ -236,11 +237,22 @@ fn memory_purge(_: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {
 }
 
 fn bgsave(table: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {
+    let (duration, label) = child_duration(table)?;
+    Some((Action::Bgsave { duration }, label))
+}
+
+fn aof_rewrite(table: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {
+    let (duration, label) = child_duration(table)?;
+    Some((Action::AofRewrite { duration }, label))
+}
+
+/// How long a child lives, where the event says so.
+fn child_duration(table: &Table<'_>) -> Option<(Option<Micros>, String)> {
     let duration = match table.get("duration") {
         Some(item) => Some(item.positive_duration()?),
         None => None,
     };
-    Some((Action::Bgsave { duration }, duration.map_or(String::new(), |span| format!("of {span}"))))
+    Some((duration, duration.map_or(String::new(), |span| format!("of {span}"))))
 }
 
 fn flushall(table: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {

@@ -15,7 +15,7 @@ const REQUESTS_LIMIT: f64 = 1e13;
 /// Occurrences of all events at most.
 pub(super) const OCCURRENCES_LIMIT: u64 = 100_000;
 /// Memory of a sample of the timeline, and of an occurrence of an event in a run (B).  Source: `record::Sample`.
-const BYTES_PER_SAMPLE: u128 = 512;
+const BYTES_PER_SAMPLE: u128 = 640;
 const BYTES_PER_OCCURRENCE: u128 = 256;
 /// Memory of a key that an event is about to visit (B).  Source: `sim::jobs`.
 const BYTES_PER_VISIT: u128 = 8;

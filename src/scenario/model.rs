@@ -292,6 +292,11 @@ pub enum Action {
     },
     /// FLUSHALL: every key goes; tables are freed.
     Flushall,
+    /// BGREWRITEAOF.
+    AofRewrite {
+        /// How long the child lives; `None`: as modelled.
+        duration: Option<Micros>,
+    },
     /// The primary is gone, a replica takes its place.
     Failover,
     /// A replica attaches for the first time.

@@ -282,6 +282,7 @@ impl<'a> Engine<'a> {
                 self.surges.push(Surge { keyspace: *keyspace, multiply: *multiply, until });
             }
             Action::Flushall => self.node.flushall(),
+            Action::AofRewrite { duration } => self.node.aof_rewrite(*duration),
             Action::Failover => self.node.failover(),
             Action::ReplicaAttach { replica } => self.node.replica_attach(*replica),
             Action::MemoryPurge => self.node.memory_purge(),

@@ -69,6 +69,7 @@ impl Job {
             | Action::Flushall
             | Action::MemoryPurge
             | Action::Failover
+            | Action::AofRewrite { .. }
             | Action::ReplicaAttach { .. }
             | Action::Bgsave { .. } => None,
         }
