@@ -17,7 +17,7 @@ pub(super) const INK: RGBColor = RGBColor(51, 51, 51);
 /// Ink of the grid.
 pub(super) const GRID: RGBColor = RGBColor(225, 225, 225);
 /// Colours that colour-blind readers can tell apart.  Source: Paul Tol, "Colour schemes", bright and light.
-pub(super) const COLORS: [RGBColor; 10] = [
+pub(super) const COLORS: [RGBColor; 12] = [
     RGBColor(187, 187, 187),
     RGBColor(221, 221, 221),
     RGBColor(170, 51, 119),
@@ -28,6 +28,8 @@ pub(super) const COLORS: [RGBColor; 10] = [
     RGBColor(102, 204, 238),
     RGBColor(68, 119, 170),
     RGBColor(68, 187, 153),
+    RGBColor(68, 187, 153),
+    RGBColor(170, 170, 0),
 ];
 /// The colour of limits and alarms.
 pub(super) const ALARM: RGBColor = RGBColor(204, 51, 17);

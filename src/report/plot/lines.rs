@@ -78,9 +78,7 @@ pub(super) fn panels<'a>(title: &'a str, run: &Run) -> Vec<Panel<'a>> {
     add("fragmentation", "resident pages, pages in use, bytes allocated", "MiB", lines);
     if run.timeline.iter().any(|s| s.replication.mem_total_replication_buffers > 0) {
         let lines = vec![
-            level("mem_total_replication_buffers [MiB]", COLORS[8], |s| {
-                s.replication.mem_total_replication_buffers >> 20
-            }),
+            level("replication buffers [MiB]", COLORS[8], |s| s.replication.mem_total_replication_buffers >> 20),
             level("mem_clients_slaves [MiB]", ALARM, |s| s.replication.mem_clients_slaves >> 20),
             level("not counted for eviction [MiB]", COLORS[6], |s| s.replication.mem_not_counted_for_evict >> 20),
         ];

@@ -155,7 +155,7 @@ impl Stacked<'_> {
         entries.push((INK, "peak".to_owned()));
         let mut y = chart::legend(side, &entries, 26)? + 14;
         for (number, event) in events.iter().enumerate() {
-            if y > super::SIZE.1.cast_signed() - 60 {
+            if y > super::SIZE.1.cast_signed() - 90 {
                 let more = format!("… and {} more in report.md", events.len() - number);
                 chart::text(side, &more, (6, y), 14, INK)?;
                 break;
