@@ -348,9 +348,12 @@ fn what_is_not_modelled_says_so() {
             "[[event]]\nat = \"1m\"\nkind = \"config-set\"\nconfig = { hash-max-listpack-entries = 5 }",
         ),
     ]);
-    let scenario = parse(&changed("save = \"\"", "save = \"\"\nactivedefrag = \"yes\""), &[]);
+    let scenario = parse(&changed("save = \"\"", "save = \"\"\nlist-compress-depth = 1"), &[]);
     let warnings = scenario.unwrap_or_else(|error| panic!("{error}")).warnings;
-    assert!(warnings.iter().any(|w| w.contains("activedefrag") && w.contains("not modelled yet")), "{warnings:?}");
+    assert!(
+        warnings.iter().any(|w| w.contains("list-compress-depth") && w.contains("not modelled yet")),
+        "{warnings:?}"
+    );
 }
 
 #[test]

@@ -174,6 +174,18 @@ pub struct ServerConfig {
     pub repl_diskless_sync_delay: u64,
     /// `repl-timeout` (s).
     pub repl_timeout: u64,
+    /// `activedefrag`.
+    pub activedefrag: bool,
+    /// `active-defrag-ignore-bytes`.
+    pub active_defrag_ignore_bytes: Bytes,
+    /// `active-defrag-threshold-lower` (%).
+    pub active_defrag_threshold_lower: u64,
+    /// `active-defrag-threshold-upper` (%).
+    pub active_defrag_threshold_upper: u64,
+    /// `active-defrag-cycle-min` (%).
+    pub active_defrag_cycle_min: u64,
+    /// `active-defrag-cycle-max` (%).
+    pub active_defrag_cycle_max: u64,
     /// `appendonly`.
     pub appendonly: bool,
     /// `auto-aof-rewrite-percentage`; zero: no rewrite by itself.
@@ -217,6 +229,12 @@ impl Default for ServerConfig {
             repl_diskless_sync: true,
             repl_diskless_sync_delay: 5,
             repl_timeout: 60,
+            activedefrag: false,
+            active_defrag_ignore_bytes: Bytes(100 * Bytes::MIB),
+            active_defrag_threshold_lower: 10,
+            active_defrag_threshold_upper: 100,
+            active_defrag_cycle_min: 1,
+            active_defrag_cycle_max: 25,
             appendonly: false,
             auto_aof_rewrite_percentage: 100,
             auto_aof_rewrite_min_size: Bytes(64 * Bytes::MIB),
@@ -255,6 +273,12 @@ pub enum Setting {
     ReplDisklessSync(bool),
     ReplDisklessSyncDelay(u64),
     ReplTimeout(u64),
+    Activedefrag(bool),
+    ActiveDefragIgnoreBytes(Bytes),
+    ActiveDefragThresholdLower(u64),
+    ActiveDefragThresholdUpper(u64),
+    ActiveDefragCycleMin(u64),
+    ActiveDefragCycleMax(u64),
     Appendonly(bool),
     AutoAofRewritePercentage(u64),
     AutoAofRewriteMinSize(Bytes),
@@ -289,6 +313,12 @@ impl ServerConfig {
             Setting::ReplDisklessSync(value) => self.repl_diskless_sync = value,
             Setting::ReplDisklessSyncDelay(value) => self.repl_diskless_sync_delay = value,
             Setting::ReplTimeout(value) => self.repl_timeout = value,
+            Setting::Activedefrag(value) => self.activedefrag = value,
+            Setting::ActiveDefragIgnoreBytes(value) => self.active_defrag_ignore_bytes = value,
+            Setting::ActiveDefragThresholdLower(value) => self.active_defrag_threshold_lower = value,
+            Setting::ActiveDefragThresholdUpper(value) => self.active_defrag_threshold_upper = value,
+            Setting::ActiveDefragCycleMin(value) => self.active_defrag_cycle_min = value,
+            Setting::ActiveDefragCycleMax(value) => self.active_defrag_cycle_max = value,
             Setting::Appendonly(value) => self.appendonly = value,
             Setting::AutoAofRewritePercentage(value) => self.auto_aof_rewrite_percentage = value,
             Setting::AutoAofRewriteMinSize(value) => self.auto_aof_rewrite_min_size = value,

@@ -48,6 +48,7 @@ impl Node {
         }
         self.resize_and_rehash_in_cron();
         self.rss_cron();
+        self.defrag_cron();
         self.child_cron();
         self.replication_cron();
         self.save_points_cron();

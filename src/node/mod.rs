@@ -18,6 +18,7 @@ pub mod config;
 pub mod counters;
 pub mod cow;
 mod cron;
+mod defrag;
 mod dict;
 mod eviction;
 mod expiry;
@@ -138,6 +139,8 @@ pub struct Node {
     rss: rss::Rss,
     replication: replication::Replication,
     aof: aof::Aof,
+    defrag: defrag::Defrag,
+    allocator: Allocator,
     startup: u64,
     /// Script and function caches of an empty server (B).
     overhead_caches: u64,
@@ -194,6 +197,8 @@ impl Node {
             child: None,
             persistence: persistence::Persistence::new(epoch_us / 1_000_000),
             aof: aof::Aof::default(),
+            defrag: defrag::Defrag::default(),
+            allocator: setup.allocator,
             replication: replication::Replication::new(setup.replicas, classes, epoch_us),
             rss: rss::Rss::new(
                 setup.ids.iter().map(|&ids| ids as usize).sum(),

@@ -47,11 +47,11 @@ impl ProcessMemory {
 }
 
 /// Where the regions of one key lie, indexed by [`Region`].
-type Places = [Place; 5];
+pub(super) type Places = [Place; 5];
 
 /// How the keys' memory is followed.
 #[derive(Debug)]
-enum Heap {
+pub(super) enum Heap {
     /// Region by region; by slot.
     Exact { slabs: Slabs, places: Vec<Places> },
     /// As a whole: bytes of pages held for each of [`FOLLOWED`].
@@ -74,6 +74,16 @@ impl Rss {
             Heap::MeanField([0; FOLLOWED.len()])
         };
         Rss { heap, process: ProcessMemory::of(allocator) }
+    }
+
+    /// How the keys' memory is followed.
+    pub(super) fn heap(&self) -> &Heap {
+        &self.heap
+    }
+
+    /// The same, to be changed.
+    pub(super) fn heap_mut(&mut self) -> &mut Heap {
+        &mut self.heap
     }
 
     /// Whether regions are followed one by one.

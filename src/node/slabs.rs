@@ -21,6 +21,8 @@ const CACHE_LEAST: usize = 20;
 const CACHE_MOST: usize = 200;
 /// Bytes that describe a slab (B).  Source: `edata_t`.
 const DESCRIPTOR: u64 = 128;
+/// A slab is sparse up to this share of the mean filling, in thousandths.  Source: `defragRealloc` hint, 1.125.
+const SPARSE_MILLI: u64 = 1125;
 /// Dirty pages are given back within this time (µs).  Source: `dirty_decay_ms`, default 10 s.
 const DECAY_US: u64 = 10_000_000;
 
@@ -163,6 +165,19 @@ impl Class {
         false
     }
 
+    /// Regions given out and slabs, of the slabs that have room and are not current.
+    fn filling(&self) -> (u64, u64) {
+        let live = self.with_room.iter().map(|&(_, place)| u64::from(self.slabs[place as usize - 1].live));
+        (live.sum(), self.with_room.len() as u64)
+    }
+
+    /// Whether a region is worth moving: its slab is not current, not full, and hardly fuller than the mean of its kind.
+    fn is_sparse(&self, place: Place, (live, slabs): (u64, u64)) -> bool {
+        let slab = self.slabs[place as usize - 1];
+        let full = slab.live == self.regions;
+        self.current != Some(place) && !full && u64::from(slab.live) * slabs * 1000 <= live * SPARSE_MILLI
+    }
+
     /// Slabs that hold something, or are current.
     fn alive(&self) -> u64 {
         (self.slabs.len() - self.gone.len()) as u64
@@ -288,6 +303,33 @@ impl Slabs {
     /// Every region was freed, and every page given back.
     pub(super) fn clear(&mut self) {
         *self = Slabs { now_us: self.now_us, most_slabs: self.most_slabs, ..Slabs::new(self.cache_oblivious) };
+    }
+
+    /// How full the slabs of each class are, for [`Slabs::defrag`].
+    pub(super) fn fillings(&self) -> Vec<(u64, u64)> {
+        self.classes.iter().map(Class::filling).collect()
+    }
+
+    /// Moves a region out of a sparse slab, past the thread cache; `None` where it may stay.
+    pub(super) fn defrag(&mut self, size: u64, place: Place, fillings: &[(u64, u64)]) -> Option<Place> {
+        let at = self.classes.binary_search_by_key(&size, |class| class.size).ok()?;
+        let filling = fillings.get(at).copied()?;
+        let class = &mut self.classes[at];
+        if place == 0 || !class.is_sparse(place, filling) {
+            return None;
+        }
+        let (to, new) = class.take_region();
+        let gone = class.give_back(place);
+        let pages = class.pages;
+        if new {
+            self.slab_pages += pages;
+            self.take_pages(pages);
+        }
+        if gone {
+            self.slab_pages -= pages;
+            self.give_pages(pages);
+        }
+        Some(to)
     }
 
     /// `MEMORY PURGE`: dirty pages go back at once.

@@ -126,14 +126,24 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("acl-pubsub-default", Kind::Text),
     irrelevant("aclfile", Kind::Text),
     irrelevant("acllog-max-len", Kind::Text),
-    irrelevant("active-defrag-cycle-max", Kind::Text),
-    irrelevant("active-defrag-cycle-min", Kind::Text),
-    irrelevant("active-defrag-ignore-bytes", Kind::Text),
+    modelled("active-defrag-cycle-max", Kind::Integer(1, 99), |text| {
+        text.parse().ok().map(Setting::ActiveDefragCycleMax)
+    }),
+    modelled("active-defrag-cycle-min", Kind::Integer(1, 99), |text| {
+        text.parse().ok().map(Setting::ActiveDefragCycleMin)
+    }),
+    modelled("active-defrag-ignore-bytes", Kind::Memory, |text| {
+        Bytes::parse(text).map(Setting::ActiveDefragIgnoreBytes)
+    }),
     irrelevant("active-defrag-max-scan-fields", Kind::Text),
-    irrelevant("active-defrag-threshold-lower", Kind::Text),
-    irrelevant("active-defrag-threshold-upper", Kind::Text),
+    modelled("active-defrag-threshold-lower", Kind::Integer(0, 1000), |text| {
+        text.parse().ok().map(Setting::ActiveDefragThresholdLower)
+    }),
+    modelled("active-defrag-threshold-upper", Kind::Integer(0, 1000), |text| {
+        text.parse().ok().map(Setting::ActiveDefragThresholdUpper)
+    }),
     modelled("active-expire-effort", Kind::Integer(1, 10), |text| text.parse().ok().map(Setting::ActiveExpireEffort)),
-    matters("activedefrag", Kind::Switch, &["no"], "moves allocations, which changes RSS"),
+    modelled("activedefrag", Kind::Switch, |text| switch(text).map(Setting::Activedefrag)),
     modelled("activerehashing", Kind::Switch, |text| switch(text).map(Setting::Activerehashing)),
     irrelevant("always-show-logo", Kind::Switch),
     irrelevant("aof-disable-auto-gc", Kind::Switch),

@@ -1,0 +1,109 @@
+//! Mechanisms of the kernel's ledger end to end: a scenario in, what must come of it.
+
+use capsim::record::{EventKind, Run};
+use capsim::{scenario, sim};
+use std::path::Path;
+
+const STORE: &str = r#"
+duration = "60s"
+sample-interval = "500ms"
+[server]
+profile = "redis-7.0"
+[[keyspace]]
+name = "k"
+type = "string"
+keys = 20_000
+key-length = 20
+value-size = 400
+preload = { share = 1.0, by = "commands", load-rate = 100_000, order = "random" }
+[[traffic]]
+keyspace = "k"
+rate = 2_000
+commands = { SET = 1 }
+"#;
+
+fn run(more: &str, overrides: &[(&str, &str)]) -> Run {
+    let text = format!("{STORE}{more}");
+    let overrides: Vec<(String, String)> =
+        overrides.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let input = scenario::Input { name: "s", text: &text, overrides: &overrides, base: Path::new(".") };
+    let scenario = scenario::parse(&input, &|_| unreachable!("no include")).unwrap_or_else(|error| panic!("{error}"));
+    sim::run_one(&scenario, 0, &[], &sim::Unwatched).expect("not interrupted")
+}
+
+fn saw(run: &Run, wanted: impl Fn(&EventKind) -> bool) -> bool {
+    run.events.iter().any(|event| wanted(&event.kind))
+}
+
+#[test]
+fn a_refused_fork_refuses_writes_until_a_snapshot_succeeds() {
+    let given = [("server.config.save", "5 100"), ("host.memory", "20mb"), ("host.overcommit-memory", "2")];
+    let refused = run("", &given);
+    assert!(refused.end.counters.fork_failures > 0 && refused.end.counters.misconf_errors > 0);
+    let goes_on = run("", &[given[0], given[1], given[2], ("server.config.stop-writes-on-bgsave-error", "no")]);
+    assert!(goes_on.end.counters.fork_failures > 1, "tried again");
+    assert_eq!(goes_on.end.counters.misconf_errors, 0);
+}
+
+#[test]
+fn the_kernel_takes_the_server_or_with_oom_score_adj_its_child() {
+    let event = "[[event]]\nat = \"10s\"\nkind = \"bgsave\"\nduration = \"30s\"\n";
+    let server = run(event, &[("server.config.save", ""), ("host.memory", "18mb")]);
+    assert!(server.end.at.as_secs_f64() < 45.0, "the run ends with the server");
+    assert_eq!(server.end.counters.oom_kills, 1);
+    let given = [("server.config.save", ""), ("host.memory", "18mb"), ("server.config.oom-score-adj", "yes")];
+    let child = run(event, &given);
+    assert!(child.end.at.as_secs_f64() > 59.0, "the server goes on");
+    assert!(saw(&child, |kind| matches!(kind, EventKind::ChildEnded { succeeded: false, .. })));
+}
+
+#[test]
+fn the_append_only_file_is_rewritten_when_it_has_doubled() {
+    let given = [("server.config.appendonly", "yes"), ("server.config.save", "")];
+    let grown = run("", &[given[0], given[1], ("server.config.auto-aof-rewrite-min-size", "10mb")]);
+    assert!(grown.end.counters.total_forks >= 2, "{}", grown.end.counters.total_forks);
+    let off = run("", &[given[0], given[1], ("server.config.auto-aof-rewrite-percentage", "0")]);
+    assert_eq!(off.end.counters.total_forks, 0);
+}
+
+#[test]
+fn active_defragmentation_gives_pages_back() {
+    let event = "[[event]]\nat = \"5s\"\nkind = \"delete\"\nkeyspace = \"k\"\nshare = 0.8\n";
+    let quiet = [("server.config.save", ""), ("traffic.0.rate", "1")];
+    let kept = run(event, &quiet);
+    let on = [
+        quiet[0],
+        quiet[1],
+        ("server.config.activedefrag", "yes"),
+        ("server.config.active-defrag-ignore-bytes", "1mb"),
+    ];
+    let moved = run(event, &on);
+    assert_eq!(moved.end.used_memory, kept.end.used_memory);
+    let gained = kept.end.allocator.rss - moved.end.allocator.rss;
+    assert!(gained > 5_000_000, "{gained}");
+    let system = run(event, &[on[0], on[1], on[2], on[3], ("server.allocator", "system")]);
+    assert!(system.end.allocator.rss > moved.end.allocator.rss + 5_000_000, "only the bundled allocator can");
+}
+
+#[test]
+fn a_long_backlog_spares_a_stalled_replica_the_full_synchronisation() {
+    let replica = "[[replica]]\nname = \"r\"\nsocket-buffer = \"1mb\"\nstalls = [ { at = \"10s\", for = \"10s\" } ]\n";
+    let limit = ("server.config.client-output-buffer-limit", "replica 3mb 1mb 60");
+    let short = run(replica, &[("server.config.save", ""), limit]);
+    assert!(short.end.counters.sync_full > 0, "dropped, and its place is gone");
+    assert!(saw(&short, |kind| matches!(kind, EventKind::ReplicaDropped { .. })));
+    let long = run(replica, &[("server.config.save", ""), limit, ("server.config.repl-backlog-size", "64mb")]);
+    assert_eq!(long.end.counters.sync_full, 0, "the hard limit is never below the backlog");
+}
+
+#[test]
+fn a_dropped_replica_goes_on_where_it_was_when_the_backlog_holds_its_place() {
+    let replica = "[[replica]]\nname = \"r\"\nsocket-buffer = \"1mb\"\nstalls = [ { at = \"10s\", for = \"8s\" } ]\n";
+    let given = [
+        ("server.config.save", ""),
+        ("server.config.client-output-buffer-limit", "replica 0 1mb 1"),
+        ("server.config.repl-backlog-size", "32mb"),
+    ];
+    let run = run(replica, &given);
+    assert_eq!((run.end.counters.sync_partial_ok, run.end.counters.sync_full), (1, 0));
+}
