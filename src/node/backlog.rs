@@ -80,6 +80,13 @@ impl Backlog {
         }
     }
 
+    /// The stream ends at an earlier offset, and begins no earlier than `start`: another server's backlog.
+    pub(super) fn go_back(&mut self, start: u64, end: u64) {
+        self.offset = end;
+        self.freed = self.freed.max(start / self.capacity);
+        self.made = end.div_ceil(self.capacity).max(self.freed);
+    }
+
     fn blocks(&self) -> u64 {
         self.made - self.freed
     }

@@ -5,9 +5,8 @@
 use super::eviction::Evicted;
 use super::keys::{NIL, NO_ID, Slot};
 use super::notice::{EventKind, TableName};
-use super::{Node, propagation, string};
+use super::{Node, string};
 use crate::command::Command;
-use crate::layout::resp;
 
 /// A key as a request names it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -141,7 +140,7 @@ impl Node {
             Command::SetRange => self.set_range(key, write),
             Command::Del | Command::Unlink => self.del(key),
             Command::Expire => self.write_existing(key, |node, slot| node.expire(slot, write)),
-            Command::Persist => self.write_existing(key, Node::persist),
+            Command::Persist => self.persist_existing(key),
         }
     }
 
@@ -346,7 +345,7 @@ impl Node {
         self.evict_before_command();
         // Eviction may have taken the key itself.
         if self.keys.entries[slot as usize].present() {
-            self.propagate_deletion(slot);
+            self.propagate_deletion(slot, false);
             self.delete_key(slot);
             self.persistence.note_change();
         }
@@ -369,8 +368,7 @@ impl Node {
         self.overwrite(slot, payload);
         self.persistence.note_change();
         if self.propagates() {
-            let key_length = propagation::key_length(self.keys.entries[slot as usize].sizes);
-            self.propagate(resp::command(&[3, key_length, propagation::length(payload)]));
+            self.propagate_overwrite(slot, payload);
         }
         self.note_peak();
         Reply::Done
@@ -389,6 +387,17 @@ impl Node {
     fn expire(&mut self, slot: Slot, write: &Write) {
         if let Some(ttl) = write.ttl_ms {
             self.set_ttl(slot, self.now_ms + ttl);
+        }
+    }
+
+    /// PERSIST: nothing to do, and nothing to send, for a key without a TTL.
+    fn persist_existing(&mut self, key: KeyRef) -> Reply {
+        match self.lookup(key, true) {
+            Some(slot) if self.keys.entries[slot as usize].has_ttl() => {
+                self.remove_ttl(slot);
+                Reply::Done
+            }
+            _ => Reply::Nothing,
         }
     }
 

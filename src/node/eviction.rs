@@ -136,7 +136,7 @@ impl Node {
             self.note_event(EventKind::EvictingFirst);
         }
         self.counters.evicted_keys += 1;
-        self.propagate_deletion(victim);
+        self.propagate_deletion(victim, self.config.lazyfree_lazy_eviction);
         self.delete_key(victim);
     }
 

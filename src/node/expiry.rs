@@ -92,7 +92,7 @@ impl Node {
     fn delete_expired(&mut self, slot: Slot) {
         self.counters.expired_keys += 1;
         self.keyspaces[self.keys.entries[slot as usize].sizes.keyspace as usize].expired_keys += 1;
-        self.propagate_deletion(slot);
+        self.propagate_expired(slot);
         self.delete_key(slot);
     }
 

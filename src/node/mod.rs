@@ -137,6 +137,10 @@ pub struct Node {
     persistence: persistence::Persistence,
     host: host::Host,
     rss: rss::Rss,
+    /// Lengths of names, by keyspace.
+    names: Vec<propagation::Names>,
+    /// The command, by its number, that last found an expired key.
+    expired_in: u64,
     replication: replication::Replication,
     aof: aof::Aof,
     defrag: defrag::Defrag,
@@ -199,6 +203,8 @@ impl Node {
             aof: aof::Aof::default(),
             defrag: defrag::Defrag::default(),
             allocator: setup.allocator,
+            names: vec![propagation::Names::default(); setup.ids.len()],
+            expired_in: u64::MAX,
             replication: replication::Replication::new(setup.replicas, classes, epoch_us),
             rss: rss::Rss::new(
                 setup.ids.iter().map(|&ids| ids as usize).sum(),
@@ -352,6 +358,7 @@ impl Node {
         self.expand_if_needed(notice::TableName::Main);
         let key_class = self.classes.class(crate::layout::sds::request(key_length));
         let sizes = Sizes::new(key.keyspace, key_class, payload, value);
+        self.names[key.keyspace as usize].note(key_length);
         let clock = self.fresh_clock();
         let slot = self.keys.insert(key.id, key.hash, clock, sizes);
         self.main.insert(slot, &mut MainChain(&mut self.keys.entries));

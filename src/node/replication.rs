@@ -18,8 +18,14 @@ use crate::units::{Bytes, Micros};
 
 /// A replica tries to connect again after this (µs).  Source: `replicationCron`, once a second.
 const RECONNECT_US: u64 = 1_000_000;
-/// Payload that a replica loads a second (B).  *assumed*: between the child's rate and memory's.
-const LOAD_RATE: u64 = 200_000_000;
+/// Time to load a key, and ten bytes of it (ns).  *measured*: `DEBUG RELOAD` of 7.0.15, values of 100 and 1000 bytes.
+const LOAD_KEY_NS: u64 = 1_800;
+const LOAD_TEN_BYTES_NS: u64 = 17;
+/// `*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n`: once after each full synchronisation (B).
+const SELECT: u64 = 23;
+/// `*1\r\n$4\r\nPING\r\n` (B), and the seconds between two.  Source: `repl-ping-replica-period`.
+const PING: u64 = 14;
+const PING_SECONDS: u64 = 10;
 /// Full synchronisations in a row that end before the replica is online and make a loop.
 const LOOP: u32 = 3;
 
@@ -84,6 +90,10 @@ struct Replica {
     state: State,
     /// Stream sent to it, into the kernel.
     sent: u64,
+    /// Where in the stream its data set began: its own backlog has nothing older.
+    synced: u64,
+    /// It has a place in the stream that this primary knows.
+    resumes: bool,
     watch: LimitWatch,
     /// When it last read (µs).
     heard: u64,
@@ -106,6 +116,10 @@ pub(super) struct Replication {
     last_us: u64,
     /// A replica has ever attached: the backlog exists.
     begun: bool,
+    /// A SELECT goes before the next write.
+    select_due: bool,
+    /// The second in which cron last ran.
+    second: u64,
 }
 
 /// What `INFO` says of replication.
@@ -130,6 +144,8 @@ impl Replication {
             link: setup.link.clone(),
             state: if setup.attached { State::Online } else { State::Away },
             sent: 0,
+            synced: 0,
+            resumes: setup.attached,
             watch: LimitWatch::default(),
             heard: now_us,
             failed: 0,
@@ -139,6 +155,8 @@ impl Replication {
             replicas: setups.iter().map(replica).collect(),
             last_us: now_us,
             begun: setups.iter().any(|setup| setup.attached),
+            select_due: true,
+            second: now_us / 1_000_000,
         }
     }
 
@@ -172,7 +190,16 @@ impl Node {
         if self.config.appendonly {
             self.append_to_aof(bytes);
         }
-        if self.replication.begun && self.replication.backlog.append(bytes) > 0 {
+        if !self.replication.begun {
+            return;
+        }
+        let select = if std::mem::take(&mut self.replication.select_due) { SELECT } else { 0 };
+        self.feed_stream(bytes + select);
+    }
+
+    /// Adds bytes to the stream.
+    fn feed_stream(&mut self, bytes: u64) {
+        if self.replication.backlog.append(bytes) > 0 {
             self.check_replicas(DropCheck::Append);
             let unsent = self.replication.unsent();
             let size = self.config.repl_backlog_size.0;
@@ -236,15 +263,20 @@ impl Node {
         let now = self.sim_time();
         let replica = &mut self.replication.replicas[index];
         let online = replica.state == State::Online;
-        // What the kernel still held is lost: the replica has read up to there.
-        replica.sent -= replica.consumer.in_kernel().min(replica.sent);
+        // What the kernel holds still reaches it (measured: a frozen replica resumes after 4 MB more than it had read); what
+        // a dead primary's kernel held does not.
+        if reason == DropReason::Failover {
+            replica.sent -= replica.consumer.in_kernel().min(replica.sent);
+        }
+        replica.resumes = online;
         replica.consumer.close();
         replica.watch = LimitWatch::default();
         let stall = replica.link.stalls.iter().find(|stall| stall.at <= now && now < stall.at + stall.lasts);
         let free = stall.map_or(0, |stall| (stall.at + stall.lasts).0 + self.epoch_us);
         replica.state = State::Returns { at: free.max(self.now_us + RECONNECT_US) };
-        replica.failed = if online { 0 } else { replica.failed + 1 };
-        let looped = replica.failed == LOOP;
+        let failed = !online && reason != DropReason::Failover;
+        replica.failed = if online { 0 } else { replica.failed + u32::from(failed) };
+        let looped = failed && replica.failed == LOOP;
         if matches!(reason, DropReason::HardLimit | DropReason::SoftLimit) {
             self.counters.client_output_buffer_limit_disconnections += 1;
         }
@@ -280,7 +312,17 @@ impl Node {
                 _ => {}
             }
         }
-        self.start_sync();
+        let second = now_us / 1_000_000;
+        if second != std::mem::replace(&mut self.replication.second, second) {
+            let connected = self.replication.replicas.iter().any(Replica::is_fed);
+            if second.is_multiple_of(PING_SECONDS) && connected {
+                self.feed_stream(PING);
+            }
+            self.start_sync();
+        }
+        if !self.config.repl_diskless_sync {
+            self.start_sync();
+        }
     }
 
     /// A replica asks for the rest of the stream.
@@ -289,7 +331,7 @@ impl Node {
         let sent = self.replication.replicas[index].sent;
         let replica = &mut self.replication.replicas[index];
         replica.heard = self.now_us;
-        if self.replication.begun && replica.failed == 0 && sent >= backlog.start() && sent <= backlog.offset() {
+        if self.replication.begun && replica.resumes && sent >= backlog.start() && sent <= backlog.offset() {
             replica.state = State::Online;
             self.counters.sync_partial_ok += 1;
         } else {
@@ -317,11 +359,12 @@ impl Node {
         if !self.start_child(ChildKind::Sync, Some(lasts)) {
             return;
         }
+        self.replication.select_due = true;
         let (offset, now_us) = (self.replication.backlog.offset(), self.now_us);
         for replica in &mut self.replication.replicas {
             if matches!(replica.state, State::WaitsForFork { .. }) {
                 replica.state = State::Saves;
-                (replica.sent, replica.heard) = (offset, now_us);
+                (replica.sent, replica.synced, replica.heard) = (offset, offset, now_us);
             }
         }
     }
@@ -329,7 +372,8 @@ impl Node {
     /// How long the slowest of the replicas that wait takes to be sent everything.
     fn slowest_transfer(&self) -> Micros {
         let payload = u128::from(self.payload_bytes());
-        let spans = self.replication.replicas.iter().filter(|r| !matches!(r.state, State::Online | State::Away));
+        let spans =
+            self.replication.replicas.iter().filter(|r| matches!(r.state, State::WaitsForFork { .. } | State::Saves));
         let spans = spans.map(|replica| match replica.link.read_rate {
             ReadRate::Unlimited | ReadRate::PerSecond(0) => 0,
             ReadRate::PerSecond(rate) => payload * 1_000_000 / u128::from(rate),
@@ -339,9 +383,9 @@ impl Node {
 
     /// The child of a synchronisation has ended.
     pub(super) fn sync_child_ended(&mut self, succeeded: bool) {
-        let load = u128::from(self.payload_bytes()) * 1_000_000 / u128::from(LOAD_RATE);
+        let load = (self.main.len() * LOAD_KEY_NS + self.payload_bytes() * LOAD_TEN_BYTES_NS / 10) / 1000;
         let transfer = if self.config.repl_diskless_sync { Micros(0) } else { self.slowest_transfer() };
-        let until = self.now_us + transfer.0 + load as u64;
+        let until = self.now_us + transfer.0 + load;
         for replica in &mut self.replication.replicas {
             if replica.state == State::Saves {
                 replica.state =
@@ -353,25 +397,39 @@ impl Node {
     /// A replica attaches for the first time.
     pub fn replica_attach(&mut self, index: usize) {
         if self.replication.replicas[index].state == State::Away {
-            self.replication.replicas[index].failed = 1;
+            self.replication.replicas[index].resumes = false;
             self.reconnect(index);
-            self.replication.replicas[index].failed = 0;
         }
     }
 
-    /// The primary is gone and the first replica that is in sync takes its place: the same data, and every other replica
-    /// has to find its place in the new primary's backlog.
+    /// The primary is gone and the first replica that is in sync takes its place, with the same data and the part of the
+    /// stream that it has received since its own synchronisation, at most a backlog's size.  Every other replica has to
+    /// find its place in that; one that is ahead of it has a history that the new primary does not know.
+    /// Source: `shiftReplicationId`, `masterTryPartialResync`.
     pub fn failover(&mut self) {
-        let in_sync = self.replication.replicas.iter().position(|replica| replica.state == State::Online);
+        let Some(promoted) = self.replication.replicas.iter().position(|r| r.state == State::Online) else { return };
+        let new = &self.replication.replicas[promoted];
+        let end = new.sent - new.consumer.in_kernel().min(new.sent);
+        let start = new.synced.max(end.saturating_sub(self.config.repl_backlog_size.0));
         for index in 0..self.replication.replicas.len() {
-            if Some(index) == in_sync {
-                self.replication.replicas[index].consumer.close();
-                self.replication.replicas[index].state = State::Away;
-            } else if self.replication.replicas[index].is_fed() {
+            if index != promoted && self.replication.replicas[index].is_fed() {
                 let usage = self.replication.backlog.usage(self.replication.replicas[index].sent);
                 self.drop_replica(index, usage, DropReason::Failover);
             }
+            let replica = &mut self.replication.replicas[index];
+            replica.resumes &= replica.sent <= end;
+            if matches!(replica.state, State::WaitsForFork { .. }) {
+                replica.state = State::Returns { at: self.now_us + RECONNECT_US };
+            }
         }
+        let replica = &mut self.replication.replicas[promoted];
+        replica.consumer.close();
+        (replica.state, replica.resumes) = (State::Away, false);
+        self.replication.backlog.go_back(start, end);
+        self.replication.select_due = true;
+        self.charge_replication();
+        // A replica does not evict; a primary does, at once.
+        self.perform_evictions();
     }
 
     /// What `INFO` says of replication.
