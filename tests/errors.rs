@@ -295,6 +295,8 @@ fn machines_that_cannot_be() {
         ("host_huge_pages", "[host]\ntransparent-hugepages = \"allways\""),
         ("host_overcommit", "[host]\novercommit-memory = 3"),
         ("host_snapshot_rate", "[host]\nsnapshot-rate = \"60mb\""),
+        ("host_too_large", "[host]\nmemory = \"2000000gb\""),
+        ("host_snapshot_rate_zero", "[host]\nsnapshot-rate = \"0b/s\""),
         ("host_key", "[host]\nmemori = \"2gb\""),
         ("bgsave_duration", "[[event]]\nat = \"1m\"\nkind = \"bgsave\"\nduration = \"0s\""),
         ("policy_host_utilisation", "[policy]\nhost-utilisation = 1.5"),

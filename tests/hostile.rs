@@ -121,6 +121,54 @@ fn extreme_values_that_are_legal_simulate() {
         &[("keyspace.k.value-size", "{ dist = \"gev\", location = 0, scale = 1e300, shape = -1e300 }")],
         &[("keyspace.k.value-size", "{ dist = \"quantiles\", points = [[0.0, 0], [1e-300, 1], [1.0, \"512mb\"]] }")],
         &[("traffic.0.write-size", "512mb"), ("traffic.0.offset", "512mb")],
+        &[
+            ("server.config.activedefrag", "yes"),
+            ("server.config.active-defrag-ignore-bytes", "0"),
+            ("server.config.active-defrag-threshold-lower", "50"),
+            ("server.config.active-defrag-threshold-upper", "5"),
+        ],
+        &[
+            ("server.config.activedefrag", "yes"),
+            ("server.config.active-defrag-ignore-bytes", "0"),
+            ("server.config.active-defrag-threshold-lower", "0"),
+            ("server.config.active-defrag-cycle-min", "99"),
+            ("server.config.active-defrag-cycle-max", "1"),
+        ],
+        &[("host.memory", "1")],
+        &[
+            ("host.memory", "1125899906842624"),
+            ("host.os-reserve", "1125899906842624"),
+            ("host.overcommit-memory", "2"),
+        ],
+        &[("replica", "[{ name = \"r\" }]"), ("server.config.repl-backlog-size", "18446744073709551615")],
+        &[
+            ("replica", "[{ name = \"r\", link = \"1b/s\", socket-buffer = 0, stalls = [{ at = 0, for = \"1s\" }] }]"),
+            ("server.config.repl-backlog-size", "1"),
+            ("server.config.client-output-buffer-limit", "replica 1 1 0"),
+        ],
+        &[
+            ("replica", "[{ name = \"a\" }, { name = \"b\", link = \"1kb/s\" }, { name = \"c\" }]"),
+            (
+                "event",
+                "[{ every = \"100ms\", kind = \"failover\" }, { every = \"100ms\", kind = \"replica-attach\", replica = \"c\" }]",
+            ),
+        ],
+        &[
+            ("server.config.appendonly", "yes"),
+            ("server.config.auto-aof-rewrite-min-size", "0"),
+            ("server.config.auto-aof-rewrite-percentage", "1"),
+            (
+                "event",
+                "[{ every = \"100ms\", kind = \"bgsave\", duration = \"1us\" }, { every = \"150ms\", kind = \"aof-rewrite\" }, \
+                 { every = \"300ms\", kind = \"flushall\" }, { every = \"50ms\", kind = \"memory-purge\" }]",
+            ),
+        ],
+        &[
+            ("costs.cpu-cache", "0"),
+            ("costs.snapshot-key", "1s"),
+            ("costs.fork-per-gb", "1s"),
+            ("server.config.save", "1 1"),
+        ],
         &[("warmup", "2s")],
         &[("sample-interval", "1h")],
         &[("sample-interval", "1ms")],

@@ -35,16 +35,21 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// The run that reports show: the one with the largest peak, so that figures and pictures show the worst.
+    /// The run that reports show, so that figures and pictures show the worst: one that the kernel killed, else one with a
+    /// resync loop, else the one with the largest peak.
     #[must_use]
     pub fn shown(&self) -> &Run {
         worst(&self.runs)
     }
 }
 
-/// The run with the largest peak; the first among equals.
+/// The worst run; the first among equals.
 fn worst(runs: &[Run]) -> &Run {
-    runs.iter().rev().max_by_key(|run| run.peak.used_memory).unwrap_or(&EMPTY)
+    let badness = |run: &&Run| {
+        let counters = &run.end.counters;
+        (counters.oom_kills > 0, counters.full_sync_loops > 0, run.peak.used_memory)
+    };
+    runs.iter().rev().max_by_key(badness).unwrap_or(&EMPTY)
 }
 
 /// Stands in for a run where there is none.

@@ -206,6 +206,18 @@ fn sentence(scenario: &Scenario, run: &Run) -> String {
         return sentence;
     }
     let mut sentence = sentence_of_data(scenario, run);
+    let full = run.end.counters.sync_full;
+    if full > 0 {
+        let most = run.timeline.iter().map(|s| s.replication.mem_total_replication_buffers).max().unwrap_or(0);
+        let forks = run.end.counters.total_forks;
+        let _ = write!(
+            sentence,
+            " {full} full synchronisations of replicas, {forks} forks: replication buffers reach {}, and what the kernel \
+             counts {}.",
+            Bytes(most),
+            Bytes(run.host_peak.memory.total())
+        );
+    }
     if buffers_drive(run) {
         let _ = write!(
             sentence,

@@ -101,8 +101,7 @@ impl Node {
     }
 
     /// `aof_current_size` (B).
-    #[must_use]
-    pub fn aof_current_size(&self) -> u64 {
+    pub(super) fn aof_current_size(&self) -> u64 {
         self.aof.size
     }
 }

@@ -111,7 +111,7 @@ impl Backlog {
 
     /// What `maxmemory` does not count (B): blocks beyond a backlog of `size`.
     pub(super) fn not_counted(&self, size: u64) -> u64 {
-        let counted = size + (size / BLOCK_BYTES + 1) * (BLOCK_HEADER + LIST_NODE);
+        let counted = size.saturating_add((size / BLOCK_BYTES + 1) * (BLOCK_HEADER + LIST_NODE));
         if self.total() > size { self.total().saturating_sub(counted) } else { 0 }
     }
 }

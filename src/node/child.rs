@@ -53,8 +53,7 @@ pub(super) struct Child {
     changes: u64,
     cow: CopyOnWrite,
     next_report_us: u64,
-    /// The last report, and the largest (B).
-    reported: u64,
+    /// The largest report so far (B).
     peak: u64,
 }
 
@@ -76,8 +75,7 @@ impl Child {
     }
 
     fn report(&mut self, now_us: u64) {
-        self.reported = self.unshared(now_us) + self.cow.purged();
-        self.peak = self.peak.max(self.reported);
+        self.peak = self.peak.max(self.unshared(now_us) + self.cow.purged());
     }
 }
 
@@ -108,7 +106,6 @@ impl Node {
             changes: self.persistence.dirty(),
             cow: self.shared_heap(),
             next_report_us: self.now_us + REPORT_US,
-            reported: 0,
             peak: 0,
         };
         self.child = Some(Box::new(child));

@@ -9,6 +9,8 @@
 //! shares is copied, one that was copied or made since the fork is not, and memory that no slab held at the fork never
 //! is.  Source: dynamics specification, section 4.8, there *measured* on redis 7.0.15.
 
+use super::by_size::{OfSize, of_size};
+
 /// Bytes of a page (B).
 pub(crate) const PAGE: u64 = 4096;
 /// Bytes of a huge page (B).
@@ -41,11 +43,17 @@ struct Class {
     freed: Vec<(bool, u64)>,
 }
 
-impl Class {
+impl OfSize for Class {
     fn new(size: u64) -> Class {
         Class { size, resident: 0, written: 0, holes: 0, freed: Vec::new() }
     }
 
+    fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl Class {
     fn allocate(&mut self) {
         let shared = match self.freed.last_mut() {
             Some((shared, count)) => {
@@ -135,14 +143,7 @@ impl CopyOnWrite {
     }
 
     fn class(&mut self, size: u64) -> &mut Class {
-        let at = match self.classes.binary_search_by_key(&size, |class| class.size) {
-            Ok(at) => at,
-            Err(at) => {
-                self.classes.insert(at, Class::new(size));
-                at
-            }
-        };
-        &mut self.classes[at]
+        of_size(&mut self.classes, size)
     }
 
     /// Counts `regions` live regions of a class at the fork.

@@ -26,8 +26,9 @@ pub(super) struct Defrag {
 
 /// Share of the CPU for a fragmentation (%): from the least at the lower threshold to the most at the upper one.
 fn cpu_percent(fragmentation: u64, [lower, upper]: [u64; 2], [least, most]: [u64; 2]) -> u64 {
-    let above = fragmentation.clamp(lower, upper) - lower;
-    least + (most.max(least) - least) * above / (upper - lower).max(1)
+    let (width, above) = (upper.saturating_sub(lower), fragmentation.saturating_sub(lower));
+    let share = (above.min(width) * 100).checked_div(width).unwrap_or(100);
+    least + most.saturating_sub(least) * share / 100
 }
 
 impl Node {
@@ -121,5 +122,7 @@ mod tests {
     fn the_share_of_the_cpu_grows_with_fragmentation() {
         let share = |fragmentation| cpu_percent(fragmentation, [10, 100], [1, 25]);
         assert_eq!([5, 10, 55, 100, 900].map(share), [1, 1, 13, 25, 25]);
+        assert_eq!(cpu_percent(70, [50, 5], [1, 25]), 25, "thresholds the wrong way round: all or nothing");
+        assert_eq!(cpu_percent(70, [10, 100], [25, 1]), 25);
     }
 }

@@ -11,6 +11,7 @@ use super::host::{HostMemory, HostPeak};
 use super::ledger::PARTS;
 use super::link::ClientClass;
 use super::notice::EventKind;
+use super::persistence::PersistenceInfo;
 use super::replication::ReplicationInfo;
 use super::rss::AllocatorInfo;
 use crate::layout::string::Encoding;
@@ -74,12 +75,8 @@ pub struct NodeInfo {
     pub host: HostMemory,
     /// Memory of the host; zero: not said (B).
     pub host_limit: u64,
-    /// `rdb_last_cow_size` (B).
-    pub rdb_last_cow_size: u64,
-    /// `rdb_last_bgsave_time_sec` (s).
-    pub rdb_last_bgsave_time_sec: u64,
-    /// `rdb_changes_since_last_save`.
-    pub rdb_changes_since_last_save: u64,
+    /// Persistence, and defragmentation.
+    pub persistence: PersistenceInfo,
     /// `connected_clients`.
     pub connected_clients: u64,
     /// The largest output buffer of a connection of class normal, and of class pubsub (B).
@@ -140,9 +137,7 @@ impl Node {
             allocator: self.allocator_info(),
             host: self.host_memory(),
             host_limit: self.host.setup.memory.map_or(0, |memory| memory.0),
-            rdb_last_cow_size: self.persistence.rdb_last_cow_size,
-            rdb_last_bgsave_time_sec: self.persistence.last_bgsave_time_sec,
-            rdb_changes_since_last_save: self.persistence.dirty(),
+            persistence: self.persistence_info(),
             connected_clients: self.clients.connections(),
             omem: [ClientClass::Normal, ClientClass::Pubsub].map(|class| self.outputs.largest(class)),
             socket_bytes: self.socket_bytes(),

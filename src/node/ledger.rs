@@ -88,6 +88,16 @@ impl MemoryPart {
     }
 }
 
+/// The parts that keys and their tables take: what FLUSHALL frees, and what slabs are followed for.
+pub const KEYSPACE_PARTS: [MemoryPart; 6] = [
+    MemoryPart::MainTable,
+    MemoryPart::ExpiresTable,
+    MemoryPart::Entries,
+    MemoryPart::ExpiresEntries,
+    MemoryPart::Keys,
+    MemoryPart::Values,
+];
+
 /// How many parts there are.
 pub const PARTS: usize = MemoryPart::ALL.len();
 

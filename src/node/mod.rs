@@ -11,6 +11,7 @@
 
 mod aof;
 mod backlog;
+mod by_size;
 pub mod child;
 mod clients;
 mod commands;
@@ -25,6 +26,7 @@ mod expiry;
 pub mod host;
 mod info;
 pub(crate) mod keys;
+mod keyspace;
 pub mod ledger;
 pub mod link;
 pub mod notice;
@@ -52,7 +54,7 @@ use dict::Dict;
 use eviction::EvictionState;
 use expiry::ExpireCycle;
 pub use info::{KeyspaceState, NodeInfo, PeakRecord};
-use keys::{ExpiresChain, Keys, MainChain, NIL, NO_ID, Sizes, Slot};
+use keys::{Keys, NIL, NO_ID};
 use ledger::{Ledger, MemoryPart};
 use notice::EventKind;
 pub use output::OutputSetup;
@@ -344,167 +346,6 @@ impl Node {
         if self.config.latency_tracking && self.commands_used.insert(base) {
             let bytes = self.classes.class(112) + self.classes.class(24_576);
             self.ledger.charge(MemoryPart::CommandHistograms, bytes);
-        }
-    }
-
-    /// Bytes of a key without its expires entry (B).
-    #[inline]
-    fn key_bytes(&self, sizes: Sizes) -> u64 {
-        self.entry_class + sizes.key_class() + u64::from(sizes.value_total)
-    }
-
-    /// Adds a key to the main table and charges it.
-    fn add_key(&mut self, key: KeyRef, key_length: u64, payload: u64, value: StringValue) -> Slot {
-        self.expand_if_needed(notice::TableName::Main);
-        let key_class = self.classes.class(crate::layout::sds::request(key_length));
-        let sizes = Sizes::new(key.keyspace, key_class, payload, value);
-        self.names[key.keyspace as usize].note(key_length);
-        let clock = self.fresh_clock();
-        let slot = self.keys.insert(key.id, key.hash, clock, sizes);
-        self.main.insert(slot, &mut MainChain(&mut self.keys.entries));
-        self.ledger.charge(MemoryPart::Entries, self.entry_class);
-        self.ledger.charge(MemoryPart::Keys, key_class);
-        self.ledger.charge(MemoryPart::Values, value.total);
-        let bytes = self.key_bytes(sizes);
-        let keyspace = &mut self.keyspaces[key.keyspace as usize];
-        keyspace.keys += 1;
-        keyspace.bytes += bytes;
-        if self.rss.is_exact() {
-            self.note_added_to_heap(slot, sizes);
-        }
-        if self.child_active {
-            self.note_added_to_child(slot, sizes);
-        }
-        slot
-    }
-
-    /// Deletes a key: both entries, the key string and the value.
-    fn delete_key(&mut self, slot: Slot) {
-        if self.keys.entries[slot as usize].has_ttl() {
-            self.remove_ttl(slot);
-        } else {
-            self.rehash_step(notice::TableName::Expires, 1);
-        }
-        self.rehash_step(notice::TableName::Main, 1);
-        let link = self.main.remove(slot, &mut MainChain(&mut self.keys.entries));
-        if self.rss.is_exact() {
-            self.note_deleted_from_heap(slot);
-        }
-        if self.child_active {
-            self.note_deleted_to_child(slot, link);
-        }
-        let sizes = self.keys.entries[slot as usize].sizes;
-        self.ledger.release(MemoryPart::Entries, self.entry_class);
-        self.ledger.release(MemoryPart::Keys, sizes.key_class());
-        self.ledger.release(MemoryPart::Values, u64::from(sizes.value_total));
-        let bytes = self.key_bytes(sizes);
-        let keyspace = &mut self.keyspaces[sizes.keyspace as usize];
-        keyspace.keys -= 1;
-        keyspace.bytes -= bytes;
-        self.keys.remove(slot);
-    }
-
-    /// Replaces a key's value and moves the charges; `in_place`: by a command that changes the value it finds.
-    fn replace_value(&mut self, slot: Slot, payload: u64, value: StringValue, in_place: bool) {
-        let before = self.keys.entries[slot as usize].sizes;
-        self.ledger.release(MemoryPart::Values, u64::from(before.value_total));
-        self.ledger.charge(MemoryPart::Values, value.total);
-        let timed = self.keys.entries[slot as usize].has_ttl();
-        if timed {
-            let bytes = self.key_bytes(before) + self.expires_entry_class;
-            self.pending.remove(self.keys.timed[slot as usize].expire_at(), bytes);
-        }
-        self.keys.entries[slot as usize].sizes.set_value(payload, value);
-        let after = self.keys.entries[slot as usize].sizes;
-        let keyspace = &mut self.keyspaces[after.keyspace as usize];
-        keyspace.bytes = keyspace.bytes - u64::from(before.value_total) + value.total;
-        if timed {
-            let bytes = self.key_bytes(after) + self.expires_entry_class;
-            self.pending.add(self.keys.timed[slot as usize].expire_at(), bytes);
-        }
-        if self.rss.is_exact() {
-            self.note_replaced_in_heap(slot, before, in_place);
-        }
-        if self.child_active {
-            self.note_replaced_to_child(slot, before, in_place);
-        }
-    }
-
-    /// Gives a key a TTL that ends at `expire_at` (ms of the server's clock), or moves the one it has.
-    fn set_ttl(&mut self, slot: Slot, expire_at: u64) {
-        self.keys.ensure_timed();
-        // The key is found in the main table once more.  Source: `setExpire`.
-        self.rehash_step(notice::TableName::Main, 1);
-        let bytes = self.key_bytes(self.keys.entries[slot as usize].sizes) + self.expires_entry_class;
-        let new = !self.keys.entries[slot as usize].has_ttl();
-        if !new {
-            self.rehash_step(notice::TableName::Expires, 1);
-            self.pending.remove(self.keys.timed[slot as usize].expire_at(), bytes);
-        } else {
-            self.rehash_step(notice::TableName::Expires, 1);
-            self.expand_if_needed(notice::TableName::Expires);
-            self.keys.entries[slot as usize].set_has_ttl(true);
-            let chain = &mut ExpiresChain::of(&mut self.keys);
-            self.expires.insert(slot, chain);
-            self.ledger.charge(MemoryPart::ExpiresEntries, self.expires_entry_class);
-            let keyspace = &mut self.keyspaces[self.keys.entries[slot as usize].sizes.keyspace as usize];
-            keyspace.expires += 1;
-            keyspace.bytes += self.expires_entry_class;
-        }
-        self.keys.timed[slot as usize].set_expire_at(expire_at);
-        self.pending.add(expire_at, bytes);
-        if new && self.rss.is_exact() {
-            self.note_ttl_added_to_heap(slot);
-        }
-        if self.child_active {
-            self.note_ttl_set_to_child(slot, new);
-        }
-    }
-
-    /// Takes a key's TTL away; the key must have one.
-    fn remove_ttl(&mut self, slot: Slot) {
-        self.rehash_step(notice::TableName::Expires, 1);
-        let chain = &mut ExpiresChain::of(&mut self.keys);
-        let link = self.expires.remove(slot, chain);
-        if self.rss.is_exact() {
-            self.note_ttl_removed_from_heap(slot);
-        }
-        if self.child_active {
-            self.note_ttl_removed_to_child(slot, link);
-        }
-        self.keys.entries[slot as usize].set_has_ttl(false);
-        self.ledger.release(MemoryPart::ExpiresEntries, self.expires_entry_class);
-        let sizes = self.keys.entries[slot as usize].sizes;
-        let bytes = self.key_bytes(sizes) + self.expires_entry_class;
-        self.pending.remove(self.keys.timed[slot as usize].expire_at(), bytes);
-        let keyspace = &mut self.keyspaces[sizes.keyspace as usize];
-        keyspace.expires -= 1;
-        keyspace.bytes -= self.expires_entry_class;
-    }
-
-    /// FLUSHALL: every key goes and both tables are freed.
-    pub fn flushall(&mut self) {
-        let slots: Vec<Slot> = self.keys.present().collect();
-        for slot in slots {
-            self.keys.remove(slot);
-        }
-        self.main.clear();
-        self.expires.clear();
-        self.pending.clear();
-        let parts = [
-            MemoryPart::MainTable,
-            MemoryPart::ExpiresTable,
-            MemoryPart::Entries,
-            MemoryPart::ExpiresEntries,
-            MemoryPart::Keys,
-            MemoryPart::Values,
-        ];
-        for part in parts {
-            self.ledger.set(part, 0);
-        }
-        self.note_flushed_heap();
-        for keyspace in &mut self.keyspaces {
-            (keyspace.keys, keyspace.expires, keyspace.bytes) = (0, 0, 0);
         }
     }
 

@@ -19,6 +19,25 @@ pub struct SavePoint {
     pub changes: u64,
 }
 
+/// What `INFO` says of persistence, and of defragmentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PersistenceInfo {
+    /// `rdb_last_cow_size` (B).
+    pub rdb_last_cow_size: u64,
+    /// `rdb_last_bgsave_time_sec` (s).
+    pub rdb_last_bgsave_time_sec: u64,
+    /// `rdb_changes_since_last_save`.
+    pub rdb_changes_since_last_save: u64,
+    /// `latest_fork_usec` (µs).
+    pub latest_fork_usec: u64,
+    /// `aof_last_cow_size` (B).
+    pub aof_last_cow_size: u64,
+    /// `aof_current_size` (B).
+    pub aof_current_size: u64,
+    /// `active_defrag_hits`: allocations moved.
+    pub active_defrag_hits: u64,
+}
+
 /// What persistence keeps from run to run.
 #[derive(Debug, Default)]
 pub(super) struct Persistence {
@@ -133,6 +152,20 @@ impl Node {
             }
         };
         Micros(keys_us + bytes_us as u64)
+    }
+
+    /// What `INFO` says of persistence.
+    pub(super) fn persistence_info(&self) -> PersistenceInfo {
+        let persistence = &self.persistence;
+        PersistenceInfo {
+            rdb_last_cow_size: persistence.rdb_last_cow_size,
+            rdb_last_bgsave_time_sec: persistence.last_bgsave_time_sec,
+            rdb_changes_since_last_save: persistence.dirty(),
+            latest_fork_usec: persistence.latest_fork_usec,
+            aof_last_cow_size: persistence.aof_last_cow_size,
+            aof_current_size: self.aof_current_size(),
+            active_defrag_hits: self.defrag.hits,
+        }
     }
 
     /// A refused or failed fork is told once for each try.

@@ -1,9 +1,10 @@
 //! Replicas: what they have been sent, when they are dropped, how they come back.
 //!
 //! A replica that reads too slowly pins the replication buffer from its position on; past `client-output-buffer-limit` it
-//! is dropped, reconnects, and goes on where it was if the backlog still holds that place, else synchronises in full:
-//! a fork, a transfer, a load, while what is written meanwhile waits for it.  Where that is more than the limit allows the
-//! replica is dropped again before it is online, for ever.
+//! is dropped, reconnects at once (*measured*: within a millisecond; here with the next run of cron), and goes on where it
+//! was if the backlog still holds that place, else synchronises in full: a fork, a transfer, a load, while what is written
+//! meanwhile waits for it.  Where that is more than the limit allows the replica is dropped again before it is online, for
+//! ever.
 //!
 //! Left out: the replica's own memory; replicas of replicas.
 //! Source: redis 7.0.15 `src/replication.c`; dynamics specification, sections 1.7 and 6.
@@ -16,8 +17,9 @@ use super::link::{ClientClass, Consumer, LimitWatch, LinkSetup, OutputLimit, Rea
 use super::notice::EventKind;
 use crate::units::{Bytes, Micros};
 
-/// A replica tries to connect again after this (µs).  Source: `replicationCron`, once a second.
-const RECONNECT_US: u64 = 1_000_000;
+/// A replica hears of a new primary after this (µs).  Source: Sentinel asks for `INFO` every second during a failover, and
+/// then sends `REPLICAOF` (`sentinelSendPeriodicCommands`).
+const TOLD_US: u64 = 1_000_000;
 /// Time to load a key, and ten bytes of it (ns).  *measured*: `DEBUG RELOAD` of 7.0.15, values of 100 and 1000 bytes.
 const LOAD_KEY_NS: u64 = 1_800;
 const LOAD_TEN_BYTES_NS: u64 = 17;
@@ -273,7 +275,8 @@ impl Node {
         replica.watch = LimitWatch::default();
         let stall = replica.link.stalls.iter().find(|stall| stall.at <= now && now < stall.at + stall.lasts);
         let free = stall.map_or(0, |stall| (stall.at + stall.lasts).0 + self.epoch_us);
-        replica.state = State::Returns { at: free.max(self.now_us + RECONNECT_US) };
+        let told = if reason == DropReason::Failover { TOLD_US } else { 0 };
+        replica.state = State::Returns { at: free.max(self.now_us + told) };
         let failed = !online && reason != DropReason::Failover;
         replica.failed = if online { 0 } else { replica.failed + u32::from(failed) };
         let looped = failed && replica.failed == LOOP;
@@ -388,8 +391,7 @@ impl Node {
         let until = self.now_us + transfer.0 + load;
         for replica in &mut self.replication.replicas {
             if replica.state == State::Saves {
-                replica.state =
-                    if succeeded { State::Loads { until } } else { State::Returns { at: self.now_us + RECONNECT_US } };
+                replica.state = if succeeded { State::Loads { until } } else { State::Returns { at: self.now_us } };
             }
         }
     }
@@ -419,7 +421,7 @@ impl Node {
             let replica = &mut self.replication.replicas[index];
             replica.resumes &= replica.sent <= end;
             if matches!(replica.state, State::WaitsForFork { .. }) {
-                replica.state = State::Returns { at: self.now_us + RECONNECT_US };
+                replica.state = State::Returns { at: self.now_us + TOLD_US };
             }
         }
         let replica = &mut self.replication.replicas[promoted];

@@ -7,7 +7,7 @@
 
 use super::Node;
 use super::keys::{Region, Sizes, Slot};
-use super::ledger::MemoryPart;
+use super::ledger::{KEYSPACE_PARTS, MemoryPart};
 use super::slabs::{Place, Slabs};
 use crate::profile::Allocator;
 
@@ -15,15 +15,6 @@ use crate::profile::Allocator;
 const EXACT_KEYS: usize = 2_000_000;
 /// Regions of a typical slab: 128 for classes of 32, 160 and 224 bytes.
 const TYPICAL_REGIONS: f64 = 128.0;
-/// Kinds of memory that are followed.
-const FOLLOWED: [MemoryPart; 6] = [
-    MemoryPart::MainTable,
-    MemoryPart::ExpiresTable,
-    MemoryPart::Entries,
-    MemoryPart::ExpiresEntries,
-    MemoryPart::Keys,
-    MemoryPart::Values,
-];
 /// What the allocator's own structures take (B).  *measured*: `allocator_resident` less `allocator_active` of idle
 /// servers, the same within 4 % on 7.0.15 (both allocators) and 7.2.6.
 const METADATA: u64 = 2_600_000;
@@ -54,8 +45,8 @@ pub(super) type Places = [Place; 5];
 pub(super) enum Heap {
     /// Region by region; by slot.
     Exact { slabs: Slabs, places: Vec<Places> },
-    /// As a whole: bytes of pages held for each of [`FOLLOWED`].
-    MeanField([u64; FOLLOWED.len()]),
+    /// As a whole: bytes of pages held for each of [`KEYSPACE_PARTS`].
+    MeanField([u64; KEYSPACE_PARTS.len()]),
 }
 
 /// Resident memory at run time.
@@ -71,7 +62,7 @@ impl Rss {
         let heap = if ids <= EXACT_KEYS {
             Heap::Exact { slabs: Slabs::new(cache_oblivious), places: Vec::new() }
         } else {
-            Heap::MeanField([0; FOLLOWED.len()])
+            Heap::MeanField([0; KEYSPACE_PARTS.len()])
         };
         Rss { heap, process: ProcessMemory::of(allocator) }
     }
@@ -147,7 +138,7 @@ impl Node {
     /// What the allocator holds now.
     #[must_use]
     pub fn allocator_info(&self) -> AllocatorInfo {
-        let followed: u64 = FOLLOWED.iter().map(|&part| self.ledger.part(part)).sum();
+        let followed: u64 = KEYSPACE_PARTS.iter().map(|&part| self.ledger.part(part)).sum();
         let others = self.ledger.used() - followed;
         let (cached, held, dirty, metadata) = match &self.rss.heap {
             Heap::Exact { slabs, .. } => {
@@ -175,11 +166,11 @@ impl Node {
     /// Cron's part: dirty pages decay; a heap that is followed as a whole is fitted to what lives.
     pub(super) fn rss_cron(&mut self) {
         let now_us = self.now_us;
-        let live = FOLLOWED.map(|part| self.ledger.part(part));
+        let live = KEYSPACE_PARTS.map(|part| self.ledger.part(part));
         match &mut self.rss.heap {
             Heap::Exact { slabs, .. } => slabs.tick(now_us),
             Heap::MeanField(held) => {
-                for (held, (live, part)) in held.iter_mut().zip(live.into_iter().zip(FOLLOWED)) {
+                for (held, (live, part)) in held.iter_mut().zip(live.into_iter().zip(KEYSPACE_PARTS)) {
                     let is_table = matches!(part, MemoryPart::MainTable | MemoryPart::ExpiresTable);
                     *held = if is_table { live } else { fitted(*held, live) };
                 }
@@ -261,7 +252,7 @@ impl Node {
                 slabs.clear();
                 places.clear();
             }
-            Heap::MeanField(held) => *held = [0; FOLLOWED.len()],
+            Heap::MeanField(held) => *held = [0; KEYSPACE_PARTS.len()],
         }
     }
 }

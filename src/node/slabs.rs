@@ -8,6 +8,7 @@
 //! This is the exact model: it knows the slab of each region.  Source: jemalloc 5.3 `src/arena.c`, `src/tcache.c`,
 //! `src/decay.c`; dynamics specification, sections 5.1 to 5.3.
 
+use super::by_size::{OfSize, of_size};
 use std::collections::BTreeSet;
 
 /// Bytes of a page (B).
@@ -56,7 +57,7 @@ struct Class {
     next_serial: u32,
 }
 
-impl Class {
+impl OfSize for Class {
     fn new(size: u64) -> Class {
         let (pages, regions) = slab_shape(size);
         Class {
@@ -73,6 +74,12 @@ impl Class {
         }
     }
 
+    fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl Class {
     fn slab(&mut self, place: Place) -> &mut Slab {
         &mut self.slabs[place as usize - 1]
     }
@@ -223,14 +230,7 @@ impl Slabs {
     }
 
     fn class(&mut self, size: u64) -> &mut Class {
-        let at = match self.classes.binary_search_by_key(&size, |class| class.size) {
-            Ok(at) => at,
-            Err(at) => {
-                self.classes.insert(at, Class::new(size));
-                at
-            }
-        };
-        &mut self.classes[at]
+        of_size(&mut self.classes, size)
     }
 
     fn large(&self, size: u64) -> u64 {

@@ -8,6 +8,7 @@ pub use crate::node::counters::{Counters, KeyspaceCounters};
 pub use crate::node::host::{HOST_PARTS, HostMemory, HostPart, Victim};
 use crate::node::ledger::PARTS;
 pub use crate::node::notice::{DisconnectReason, EventKind, TableName};
+pub use crate::node::persistence::PersistenceInfo;
 pub use crate::node::replication::{DropReason, ReplicationInfo};
 pub use crate::node::rss::AllocatorInfo;
 use crate::units::SimTime;
@@ -53,12 +54,8 @@ pub struct Sample {
     pub host: HostMemory,
     /// Memory of the host; zero: not said (B).
     pub host_limit: u64,
-    /// `rdb_last_cow_size` (B).
-    pub rdb_last_cow_size: u64,
-    /// `rdb_last_bgsave_time_sec` (s).
-    pub rdb_last_bgsave_time_sec: u64,
-    /// `rdb_changes_since_last_save`.
-    pub rdb_changes_since_last_save: u64,
+    /// Persistence, and defragmentation.
+    pub persistence: PersistenceInfo,
     /// Connections open (`connected_clients`).
     pub connected_clients: u64,
     /// The largest output buffer of a connection of class normal, and of class pubsub (`omem`) (B).

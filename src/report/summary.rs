@@ -1,7 +1,6 @@
 //! `summary.json`: all figures, in bytes and seconds, with `INFO`'s names where it has one.
 //!
-//! Keys stand in the order of the contract.  What belongs to the kernel's ledger, replication and persistence is 0 until
-//! it is modelled.  With several runs the figures of `peak`, `end` and `steady_state` are `{"p50", "p95", "max"}`.
+//! Keys stand in the order of the contract.  With several runs the figures of `peak`, `end` and `steady_state` are `{"p50", "p95", "max"}`.
 
 use super::{Cost, format};
 use crate::analysis::series::{self, SteadyState};
@@ -16,7 +15,7 @@ const SCHEMA: u32 = 1;
 /// A named figure of a run.
 type Figure = (&'static str, fn(&Run) -> f64);
 
-/// Whole figures of `end`, in the contract's order; 0 where not modelled yet.
+/// Whole figures of `end`, in the contract's order, then those beyond it.
 const END: &[Figure] = &[
     ("used_memory", |r| r.end.used_memory as f64),
     ("used_memory_rss", |r| r.end.host.part(HostPart::Rss) as f64),
@@ -33,7 +32,7 @@ const END: &[Figure] = &[
     ("mem_replication_backlog", |r| r.end.replication.mem_replication_backlog as f64),
     ("mem_total_replication_buffers", |r| r.end.replication.mem_total_replication_buffers as f64),
     ("mem_not_counted_for_evict", |r| r.end.replication.mem_not_counted_for_evict as f64),
-    ("mem_aof_buffer", |_| 0.0),
+    ("mem_aof_buffer", |r| r.end.parts[MemoryPart::AofBuffer as usize] as f64),
     ("keys", |r| r.end.keys as f64),
     ("expires", |r| r.end.expires as f64),
     ("evicted_keys", |r| r.end.counters.evicted_keys as f64),
@@ -42,12 +41,19 @@ const END: &[Figure] = &[
     ("keyspace_hits", |r| r.end.counters.keyspace_hits as f64),
     ("keyspace_misses", |r| r.end.counters.keyspace_misses as f64),
     ("oom_errors", |r| r.end.counters.oom_errors as f64),
-    ("rdb_last_cow_size", |r| r.end.rdb_last_cow_size as f64),
-    ("rdb_last_bgsave_time_sec", |r| r.end.rdb_last_bgsave_time_sec as f64),
+    ("rdb_last_cow_size", |r| r.end.persistence.rdb_last_cow_size as f64),
+    ("rdb_last_bgsave_time_sec", |r| r.end.persistence.rdb_last_bgsave_time_sec as f64),
     ("sync_full", |r| r.end.counters.sync_full as f64),
     ("sync_partial_ok", |r| r.end.counters.sync_partial_ok as f64),
     ("client_output_buffer_limit_disconnections", |r| r.end.counters.client_output_buffer_limit_disconnections as f64),
     ("evicted_clients", |r| r.end.counters.evicted_clients as f64),
+    ("rdb_changes_since_last_save", |r| r.end.persistence.rdb_changes_since_last_save as f64),
+    ("latest_fork_usec", |r| r.end.persistence.latest_fork_usec as f64),
+    ("total_forks", |r| r.end.counters.total_forks as f64),
+    ("aof_current_size", |r| r.end.persistence.aof_current_size as f64),
+    ("aof_last_cow_size", |r| r.end.persistence.aof_last_cow_size as f64),
+    ("active_defrag_hits", |r| r.end.persistence.active_defrag_hits as f64),
+    ("oom_kills", |r| r.end.counters.oom_kills as f64),
 ];
 
 /// The summary as text.

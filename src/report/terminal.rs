@@ -171,6 +171,32 @@ fn happened(findings: &Findings, run: &Run, out: &mut String) {
             lines.push(format!("  of them {} without a TTL", format::count(untimed)));
         }
     }
+    lines.extend(of_the_kernel(run));
+    if counters.expired_keys > 0 {
+        let high = run.timeline.iter().map(|s| s.expired_resident_bytes).max().unwrap_or(0);
+        let count = format::count(counters.expired_keys);
+        lines.push(format!("{count} keys expired; at most {} of expired keys were still resident", format::size(high)));
+    }
+    if counters.expired_time_cap_reached_count > 0 {
+        let count = format::count(counters.expired_time_cap_reached_count);
+        lines.push(format!("expiry could not keep up: {count} cycles were cut by their time limit"));
+    }
+    lines.extend(format::disconnections(findings));
+    for threshold in findings.thresholds.iter().filter(|threshold| !threshold.pass) {
+        lines.push(format!("threshold breached: {} {}", threshold.metric, threshold.expression));
+    }
+    if !lines.is_empty() {
+        out.push_str("\n  What happened\n");
+        for line in lines {
+            wrap(out, "    ", &line);
+        }
+    }
+}
+
+/// What forks, pages and replicas did, a line each.
+fn of_the_kernel(run: &Run) -> Vec<String> {
+    let counters = &run.end.counters;
+    let mut lines = Vec::new();
     if counters.total_forks > 0 {
         let forks = run.events.iter().filter_map(|event| match event.kind {
             EventKind::ChildEnded { cow_size, .. } => Some(cow_size),
@@ -193,25 +219,7 @@ fn happened(findings: &Findings, run: &Run, out: &mut String) {
         let count = format::count(counters.misconf_errors);
         lines.push(format!("{count} writes answered MISCONF, since the last snapshot failed"));
     }
-    if counters.expired_keys > 0 {
-        let high = run.timeline.iter().map(|s| s.expired_resident_bytes).max().unwrap_or(0);
-        let count = format::count(counters.expired_keys);
-        lines.push(format!("{count} keys expired; at most {} of expired keys were still resident", format::size(high)));
-    }
-    if counters.expired_time_cap_reached_count > 0 {
-        let count = format::count(counters.expired_time_cap_reached_count);
-        lines.push(format!("expiry could not keep up: {count} cycles were cut by their time limit"));
-    }
-    lines.extend(format::disconnections(findings));
-    for threshold in findings.thresholds.iter().filter(|threshold| !threshold.pass) {
-        lines.push(format!("threshold breached: {} {}", threshold.metric, threshold.expression));
-    }
-    if !lines.is_empty() {
-        out.push_str("\n  What happened\n");
-        for line in lines {
-            wrap(out, "    ", &line);
-        }
-    }
+    lines
 }
 
 /// ` (session 12, cart 3)`, where there are several families.

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 /// A column: its name and its value, as text, of a sample and the one before it.
 type Column = (&'static str, fn(&Sample, &Sample) -> String);
 
-/// Every column besides the parts.  What is not modelled yet is 0.
+/// Every column besides the parts.
 const COLUMNS: &[Column] = &[
     ("t_s", |s, _| format!("{:.3}", s.at.as_secs_f64())),
     ("used_memory", |s, _| s.used_memory.to_string()),
@@ -47,8 +47,9 @@ const COLUMNS: &[Column] = &[
     ("allocator_active", |s, _| s.allocator.active.to_string()),
     ("allocator_resident", |s, _| s.allocator.resident.to_string()),
     ("mem_fragmentation_ratio", |s, _| format!("{:.3}", series::ratio(s.allocator.rss, s.used_memory))),
-    ("rdb_last_cow_size", |s, _| s.rdb_last_cow_size.to_string()),
-    ("rdb_changes_since_last_save", |s, _| s.rdb_changes_since_last_save.to_string()),
+    ("rdb_last_cow_size", |s, _| s.persistence.rdb_last_cow_size.to_string()),
+    ("aof_current_size", |s, _| s.persistence.aof_current_size.to_string()),
+    ("rdb_changes_since_last_save", |s, _| s.persistence.rdb_changes_since_last_save.to_string()),
     ("connected_clients", |s, _| s.connected_clients.to_string()),
     ("omem_normal", |s, _| s.omem[0].to_string()),
     ("omem_pubsub", |s, _| s.omem[1].to_string()),

@@ -154,7 +154,12 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("aof_rewrite_cpulist", Kind::Text),
     irrelevant("appenddirname", Kind::Text),
     irrelevant("appendfilename", Kind::Text),
-    irrelevant("appendfsync", Kind::Choice(&["always", "everysec", "no"])),
+    matters(
+        "appendfsync",
+        Kind::Choice(&["always", "everysec", "no"]),
+        &["everysec"],
+        "how much of the AOF waits for the disk, and what a kill loses",
+    ),
     modelled("appendonly", Kind::Switch, |text| switch(text).map(Setting::Appendonly)),
     modelled("auto-aof-rewrite-min-size", Kind::Memory, |text| Bytes::parse(text).map(Setting::AutoAofRewriteMinSize)),
     modelled("auto-aof-rewrite-percentage", Kind::Integer(0, i32::MAX as i64), |text| {
@@ -257,7 +262,12 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     modelled("repl-backlog-size", Kind::Memory, |text| {
         Bytes::parse(text).map(|Bytes(size)| Setting::ReplBacklogSize(Bytes(size.max(BACKLOG_LEAST))))
     }),
-    irrelevant("repl-backlog-ttl", Kind::Text),
+    matters(
+        "repl-backlog-ttl",
+        Kind::Integer(0, i64::MAX),
+        &["3600"],
+        "the backlog is freed when no replica has been there for so long",
+    ),
     irrelevant("repl-disable-tcp-nodelay", Kind::Switch),
     irrelevant("repl-diskless-load", Kind::Text),
     modelled("repl-diskless-sync", Kind::Switch, |text| switch(text).map(Setting::ReplDisklessSync)),

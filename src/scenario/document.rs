@@ -16,7 +16,7 @@ use crate::node::cow::PageSize;
 use crate::node::host::{HostSetup, OvercommitMemory};
 use crate::node::replication::ReplicaSetup;
 use crate::profile::{Allocator, PROFILES, PROFILES_PLANNED, Profile};
-use crate::units::Micros;
+use crate::units::{Bytes, Micros};
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -29,6 +29,8 @@ const KEYSPACES_LIMIT: usize = 255;
 const TABLES_LIMIT: usize = 10_000;
 /// Size of a scenario, and of each file it includes, at most (B).  *Assumed*: above any that a person writes.
 pub const TEXT_LIMIT: usize = 4 << 20;
+/// Memory of a machine at most (B).  *Assumed*: a PiB is above any.
+const HOST_LIMIT: u64 = 1 << 50;
 /// Replicas at most.  *Assumed*: above any in use.
 const REPLICAS_LIMIT: usize = 1_000;
 /// Samples of the timeline at most.
@@ -125,16 +127,12 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
     refuse_same_names(&table.list("keyspace", KEYSPACES_LIMIT));
     let all_read = keyspaces.iter().all(Option::is_some);
     let keyspaces: Vec<Keyspace> = keyspaces.into_iter().flatten().collect();
-    let mut clients: Vec<ClientGroup> = table
-        .list("clients", TABLES_LIMIT)
-        .iter()
-        .filter_map(|item| connections::group(item, &directives, duration))
-        .collect();
-    refuse_same_names(&table.list("clients", TABLES_LIMIT));
-    let mut replicas = replicas(&table, duration?);
-    let names: Vec<String> = replicas.iter().map(|replica| replica.name.clone()).collect();
-    let context =
-        Context { duration: duration?, start_of_day: times.start_of_day, keyspaces: &keyspaces, replicas: &names };
+    let mut clients: Vec<ClientGroup> =
+        named(&table, "clients", TABLES_LIMIT, |item| connections::group(item, &directives, duration));
+    let duration = duration?;
+    let mut replicas = named(&table, "replica", REPLICAS_LIMIT, |item| connections::replica(item, duration));
+    let names: Vec<String> = replicas.iter().map(|replica: &ReplicaSetup| replica.name.clone()).collect();
+    let context = Context { duration, start_of_day: times.start_of_day, keyspaces: &keyspaces, replicas: &names };
     let (traffic, events) = requests(&table, &context, all_read, &mut clients);
     if clients.is_empty() {
         clients.push(traffic::default_clients());
@@ -145,16 +143,12 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
             replicas[replica].attached = false;
         }
     }
-    let channels: Vec<Channel> = table
-        .list("channel", TABLES_LIMIT)
-        .iter()
-        .filter_map(|item| connections::channel(item, context.duration, &clients))
-        .collect();
-    refuse_same_names(&table.list("channel", TABLES_LIMIT));
+    let channels: Vec<Channel> =
+        named(&table, "channel", TABLES_LIMIT, |item| connections::channel(item, duration, &clients));
     let scenario = Scenario {
         title: table.get("title").and_then(|item| item.line()).unwrap_or_default().to_owned(),
         description: table.get("description").and_then(|item| item.text()).unwrap_or_default().to_owned(),
-        duration: context.duration,
+        duration,
         warmup: times.warmup,
         sample_interval: times.sample_interval,
         seed: table.get("seed").and_then(|i| i.integer_in(0..=i128::from(i64::MAX))).unwrap_or(1) as u64,
@@ -184,10 +178,11 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
     Some(scenario)
 }
 
-fn replicas(table: &Table<'_>, duration: Micros) -> Vec<ReplicaSetup> {
-    let items = table.list("replica", REPLICAS_LIMIT);
+/// Tables of a list, each under a name of its own; those that cannot be read are left out, their problems noted.
+fn named<'a, T>(table: &Table<'a>, key: &'static str, most: usize, read: impl FnMut(&Item<'_>) -> Option<T>) -> Vec<T> {
+    let items = table.list(key, most);
     refuse_same_names(&items);
-    items.iter().filter_map(|item| connections::replica(item, duration)).collect()
+    items.iter().filter_map(read).collect()
 }
 
 /// Streams and events.  With a family unread, names would be reported as unknown that are not.
@@ -285,11 +280,21 @@ fn costs(root: &Table<'_>) -> Costs {
     costs
 }
 
+/// A size of the machine.
+fn host_size(item: &Item<'_>) -> Option<Bytes> {
+    let size = item.size()?;
+    if size.0 > HOST_LIMIT {
+        item.refuse(format!("is out of range; expected at most {}", Bytes(HOST_LIMIT)));
+        return None;
+    }
+    Some(size)
+}
+
 /// The machine; huge pages reach the server only where it does not turn them off itself.
 fn host(root: &Table<'_>, disable_thp: bool) -> HostSetup {
     let mut host = HostSetup::default();
     let Some(table) = root.get("host").and_then(|item| item.table(&keys::HOST)) else { return host };
-    host.memory = table.get("memory").and_then(|item| item.size());
+    host.memory = table.get("memory").and_then(|item| host_size(&item));
     if let Some(item) = table.get("transparent-hugepages") {
         let always =
             item.choice("a mode of huge pages", &[("always", true), ("madvise", false), ("never", false)], &[]);
@@ -299,12 +304,15 @@ fn host(root: &Table<'_>, disable_thp: bool) -> HostSetup {
         host.overcommit_memory =
             [OvercommitMemory::Heuristic, OvercommitMemory::Always, OvercommitMemory::Never][mode as usize];
     }
-    host.os_reserve = table.get("os-reserve").and_then(|item| item.size()).unwrap_or(host.os_reserve);
+    host.os_reserve = table.get("os-reserve").and_then(|item| host_size(&item)).unwrap_or(host.os_reserve);
     if let Some(item) = table.get("snapshot-rate") {
-        host.snapshot_rate = super::connections::byte_rate(&item, "like \"60mb/s\"").filter(|&rate| rate > 0);
-        if item.check.count() == 0 && host.snapshot_rate.is_none() {
-            item.refuse("never ends; expected a rate above 0, like \"60mb/s\"");
-        }
+        host.snapshot_rate = match connections::byte_rate(&item, "like \"60mb/s\"") {
+            Some(0) => {
+                item.refuse("never ends; expected a rate above 0, like \"60mb/s\"");
+                None
+            }
+            rate => rate,
+        };
     }
     table.finish();
     host

@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn sizes_have_no_end() {
         assert_eq!(memory_text(16 << 30), "16.0 GiB");
-        assert_eq!(memory_for(1_000_000_000_000_000_000), "55.5 EiB");
+        assert_eq!(memory_for(1_000_000_000_000_000_000), "72.9 EiB");
         assert_eq!(memory_for(-1), "0.0 B");
     }
 

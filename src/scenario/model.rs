@@ -387,8 +387,8 @@ pub struct Threshold {
 }
 
 /// Bytes of memory that simulating a key costs at most (B); the limit on keys is derived from it.
-/// Source: the columns of `node::keys`, tables included.
-pub const SIMULATOR_BYTES_PER_KEY: u64 = 64;
+/// Source: the columns of `node::keys` with TTLs (48), two buckets of two tables (16), places of regions (20).
+pub const SIMULATOR_BYTES_PER_KEY: u64 = 84;
 
 /// Memory that simulating a scenario may take (B).  *Assumed*: fits the machines that capsim runs on.
 pub const SIMULATOR_MEMORY_LIMIT: u64 = 16 * Bytes::GIB;

@@ -62,5 +62,5 @@ fn child_seconds(measurement: &Measurement) -> Option<f64> {
 /// The largest report of the child.
 pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, String> {
     let measured = measurement.seen("cow_size").ok_or("the record has no cow_size")?;
-    Ok(vec![figure("cow_size", measured, run.end.rdb_last_cow_size as f64, 0.10, COW_FLOOR)])
+    Ok(vec![figure("cow_size", measured, run.end.persistence.rdb_last_cow_size as f64, 0.10, COW_FLOOR)])
 }

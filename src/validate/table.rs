@@ -24,18 +24,11 @@ pub fn text(results: &[CaseResult]) -> String {
         }
     }
     for row in summary(results) {
-        let Spread { p50, p95, max } = row.errors;
+        let [server, kind, cases, figures, held, median, p95, worst] = row.cells();
         let _ = writeln!(
             out,
-            "     {:<22} {:<10} {:>3} cases {:>4} figures, {:>4} within tolerance; error: median {}, p95 {}, worst {}",
-            row.server,
-            row.kind,
-            row.cases,
-            row.figures,
-            row.held,
-            share(p50),
-            share(p95),
-            share(max)
+            "     {server:<22} {kind:<10} {cases:>3} cases {figures:>4} figures, {held:>4} within tolerance; \
+             error: median {median}, p95 {p95}, worst {worst}"
         );
     }
     out.push_str(&sums(results));
@@ -68,19 +61,7 @@ pub fn markdown(results: &[CaseResult]) -> String {
     out.push_str("\n| server | kind | cases | figures | within | median error | p95 error | worst error |\n");
     out.push_str("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |\n");
     for row in summary(results) {
-        let Spread { p50, p95, max } = row.errors;
-        let _ = writeln!(
-            out,
-            "| {} | {} | {} | {} | {} | {} | {} | {} |",
-            row.server,
-            row.kind,
-            row.cases,
-            row.figures,
-            row.held,
-            share(p50),
-            share(p95),
-            share(max)
-        );
+        let _ = writeln!(out, "| {} |", row.cells().join(" | "));
     }
     out.push('\n');
     out.push_str(&sums(results));
@@ -98,6 +79,16 @@ struct SummaryRow<'a> {
     held: usize,
     /// Errors without their sign, as shares of the measured figures that are not zero.
     errors: Spread,
+}
+
+impl SummaryRow<'_> {
+    /// Server, kind, cases, figures, those that hold; median, 95th percentile and worst error.
+    fn cells(&self) -> [String; 8] {
+        let Spread { p50, p95, max } = self.errors;
+        let [cases, figures, held] = [self.cases, self.figures, self.held].map(|count| count.to_string());
+        let [median, p95, worst] = [p50, p95, max].map(share);
+        [self.server.to_owned(), self.kind.to_owned(), cases, figures, held, median, p95, worst]
+    }
 }
 
 /// A row for each server and kind that was judged, in the order in which they come first.

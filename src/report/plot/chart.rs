@@ -3,6 +3,7 @@
 use super::{Picture, PlotError, SIZE};
 use crate::units::Bytes;
 use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
@@ -11,11 +12,11 @@ pub(super) const LEGEND: u32 = 250;
 /// Rows of pixels of the title.
 const TITLE: u32 = 56;
 /// Labels on an axis.
-pub(super) const TICKS: usize = 10;
+const TICKS: usize = 10;
 /// Ink of text and of axes.
 pub(super) const INK: RGBColor = RGBColor(51, 51, 51);
 /// Ink of the grid.
-pub(super) const GRID: RGBColor = RGBColor(225, 225, 225);
+const GRID: RGBColor = RGBColor(225, 225, 225);
 /// Colours that colour-blind readers can tell apart.  Source: Paul Tol, "Colour schemes", bright and light.
 pub(super) const COLORS: [RGBColor; 12] = [
     RGBColor(187, 187, 187),
@@ -38,6 +39,34 @@ pub(super) const ALARM: RGBColor = RGBColor(204, 51, 17);
 pub(super) trait Drawing {
     /// Draws it into an area of [`SIZE`].
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Result<(), PlotError>;
+}
+
+/// A chart over time.
+pub(super) type Context<'a, DB> = ChartContext<'a, DB, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+/// Draws grid and axes: time from 0 to `width` in its unit, `name` from 0 to `height`.
+pub(super) fn axes<DB: DrawingBackend>(
+    context: &mut Context<'_, DB>,
+    time: &Unit,
+    name: &str,
+    width: f64,
+    height: f64,
+) -> Result<(), PlotError> {
+    context
+        .configure_mesh()
+        .x_labels(TICKS)
+        .y_labels(TICKS)
+        .x_desc(format!("simulated time [{}]", time.name))
+        .y_desc(name)
+        .x_label_formatter(&|x| tick(*x, width))
+        .y_label_formatter(&|y| tick(*y, height))
+        .label_style(("sans-serif", 15).into_font().color(&INK))
+        .axis_desc_style(("sans-serif", 16).into_font().color(&INK))
+        .light_line_style(WHITE.mix(0.0))
+        .bold_line_style(GRID)
+        .axis_style(INK)
+        .draw()
+        .map_err(PlotError::new)
 }
 
 /// Draws in both formats.

@@ -1,9 +1,9 @@
 //! Pictures of lines over time: keys, hit ratio, evictions and expiry, refusals.
 
 use super::PlotError;
-use super::chart::{self, ALARM, COLORS, Drawing, GRID, INK, TICKS};
+use super::chart::{self, ALARM, COLORS, Drawing, INK};
 use crate::analysis::series;
-use crate::record::{Counters, HostPart, Run, Sample};
+use crate::record::{Counters, Run, Sample};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
@@ -70,27 +70,6 @@ pub(super) fn panels<'a>(title: &'a str, run: &Run) -> Vec<Panel<'a>> {
     if end.keyspace_hits + end.keyspace_misses > 0 {
         add("hit_ratio", "hits among reads, for each interval", "hit ratio", vec![hit_ratio]);
     }
-    let lines = vec![
-        level("used_memory_rss [MiB]", ALARM, |s| s.allocator.rss >> 20),
-        level("allocator_active [MiB]", COLORS[4], |s| s.allocator.active >> 20),
-        level("used_memory [MiB]", COLORS[8], |s| s.used_memory >> 20),
-    ];
-    add("fragmentation", "resident pages, pages in use, bytes allocated", "MiB", lines);
-    if run.timeline.iter().any(|s| s.replication.mem_total_replication_buffers > 0) {
-        let lines = vec![
-            level("replication buffers [MiB]", COLORS[8], |s| s.replication.mem_total_replication_buffers >> 20),
-            level("mem_clients_slaves [MiB]", ALARM, |s| s.replication.mem_clients_slaves >> 20),
-            level("not counted for eviction [MiB]", COLORS[6], |s| s.replication.mem_not_counted_for_evict >> 20),
-        ];
-        add("replication", "what replicas have not been sent, and the backlog", "MiB", lines);
-    }
-    if end.total_forks > 0 {
-        let lines = vec![
-            level("copy-on-write [MiB]", COLORS[4], |s| s.host.part(HostPart::CopyOnWrite) >> 20),
-            level("rdb_last_cow_size [MiB]", COLORS[8], |s| s.rdb_last_cow_size >> 20),
-        ];
-        add("copy_on_write", "pages that a fork's two processes no longer share", "MiB", lines);
-    }
     if end.evicted_keys + end.expired_keys > 0 {
         let lines = vec![rate("evicted", ALARM, |c| c.evicted_keys), rate("expired", COLORS[6], |c| c.expired_keys)];
         add("evictions", "keys evicted and expired a second", "keys a second", lines);
@@ -126,21 +105,7 @@ impl Drawing for Panel<'_> {
             .y_label_area_size(104)
             .build_cartesian_2d(0.0..width, 0.0..top)
             .map_err(PlotError::new)?;
-        context
-            .configure_mesh()
-            .x_labels(TICKS)
-            .y_labels(TICKS)
-            .x_desc(format!("simulated time [{}]", time.name))
-            .y_desc(self.axis)
-            .x_label_formatter(&|x| chart::tick(*x, width))
-            .y_label_formatter(&|y| chart::tick(*y, top))
-            .label_style(("sans-serif", 15).into_font().color(&INK))
-            .axis_desc_style(("sans-serif", 16).into_font().color(&INK))
-            .light_line_style(WHITE.mix(0.0))
-            .bold_line_style(GRID)
-            .axis_style(INK)
-            .draw()
-            .map_err(PlotError::new)?;
+        chart::axes(&mut context, &time, self.axis, width, top)?;
         for line in &self.lines {
             let step = line.points.len().div_ceil(POINTS).max(1);
             let points = line.points.iter().step_by(step).map(|(t, value)| (t / time.factor, *value));

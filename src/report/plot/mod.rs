@@ -4,6 +4,7 @@
 //! what the machine has installed.
 
 mod buffers;
+mod bytes;
 mod chart;
 mod host;
 mod lines;
@@ -73,7 +74,9 @@ pub fn pictures(findings: &Findings) -> Result<Vec<Picture>, PlotError> {
         chart::picture("host", &host::host(title, run, share))?,
     ];
     let limits = &findings.scenario.config.client_output_buffer_limit;
-    for panel in lines::panels(title, run).into_iter().chain(buffers::panel(title, run, limits)) {
+    for panel in
+        lines::panels(title, run).into_iter().chain(bytes::panels(title, run)).chain(buffers::panel(title, run, limits))
+    {
         pictures.push(chart::picture(panel.name, &panel)?);
     }
     Ok(pictures)

@@ -1,7 +1,7 @@
 //! Layers of bytes over time, stacked, against a limit; events marked.
 
 use super::PlotError;
-use super::chart::{self, ALARM, Drawing, GRID, INK, TICKS};
+use super::chart::{self, ALARM, Drawing, INK};
 use crate::record::{Event, EventKind, Run, Sample};
 use crate::report::format;
 use crate::units::SimTime;
@@ -87,21 +87,7 @@ impl Drawing for Stacked<'_> {
             .y_label_area_size(84)
             .build_cartesian_2d(0.0..width, 0.0..height)
             .map_err(PlotError::new)?;
-        context
-            .configure_mesh()
-            .x_labels(TICKS)
-            .y_labels(TICKS)
-            .x_desc(format!("simulated time [{}]", time.name))
-            .y_desc(format!("{} [{}]", self.axis, bytes.name))
-            .x_label_formatter(&|x| chart::tick(*x, width))
-            .y_label_formatter(&|y| chart::tick(*y, height))
-            .label_style(("sans-serif", 15).into_font().color(&INK))
-            .axis_desc_style(("sans-serif", 16).into_font().color(&INK))
-            .light_line_style(WHITE.mix(0.0))
-            .bold_line_style(GRID)
-            .axis_style(INK)
-            .draw()
-            .map_err(PlotError::new)?;
+        chart::axes(&mut context, &time, &format!("{} [{}]", self.axis, bytes.name), width, height)?;
         let x = |sample: &Sample| sample.at.as_secs_f64() / time.factor;
         let mut floor = vec![0.0; run.timeline.len()];
         for layer in &self.layers {
