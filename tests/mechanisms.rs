@@ -1,6 +1,7 @@
 //! Mechanisms of the kernel's ledger end to end: a scenario in, what must come of it.
 
-use capsim::record::{EventKind, Run};
+use capsim::node::ledger::MemoryPart;
+use capsim::record::{EventKind, Run, Sample};
 use capsim::{scenario, sim};
 use std::path::Path;
 
@@ -106,4 +107,34 @@ fn a_dropped_replica_goes_on_where_it_was_when_the_backlog_holds_its_place() {
     ];
     let run = run(replica, &given);
     assert_eq!((run.end.counters.sync_partial_ok, run.end.counters.sync_full), (1, 0));
+}
+
+#[test]
+fn a_disk_that_falls_behind_holds_back_the_aof_for_two_seconds() {
+    let aof = |rate: &str| run("", &[("server.config.appendonly", "yes"), ("host.disk-rate", rate)]);
+    let buffer = |sample: &Sample| sample.parts[MemoryPart::AofBuffer as usize];
+    // What was written before the start is on disk by then.
+    let most = |run: &Run| run.timeline.iter().filter(|s| s.at.as_secs() >= 10).map(buffer).max().unwrap_or(0);
+    // 0.9 MB a second are appended.
+    let (fast, slow) = (aof("100mb/s"), aof("300kb/s"));
+    assert!(most(&fast) < 100_000, "{}", most(&fast));
+    assert_eq!(fast.end.counters.aof_delayed_fsync, 0);
+    // A buffer doubles: at least a second's writes, at most twice two seconds'.
+    assert!((900_000..4_000_000).contains(&most(&slow)), "{}", most(&slow));
+    assert!(slow.end.counters.aof_delayed_fsync > 5);
+    // It is none of maxmemory's business.
+    let full = slow.timeline.iter().max_by_key(|sample| buffer(sample)).expect("samples");
+    assert_eq!(full.replication.mem_not_counted_for_evict, buffer(full));
+}
+
+#[test]
+fn a_snapshot_lasts_as_long_as_the_disk_needs() {
+    let event = "[[event]]\nat = \"10s\"\nkind = \"bgsave\"\n";
+    let run = run(event, &[("server.config.save", ""), ("host.disk-rate", "1mb/s")]);
+    let lasts = run.events.iter().find_map(|event| match event.kind {
+        EventKind::ChildStarted { lasts, .. } => Some(lasts.as_secs_f64()),
+        _ => None,
+    });
+    // 20 000 keys and values of 420 bytes in size classes, 9.3 MB.
+    assert!(lasts.is_some_and(|seconds| (7.5..10.5).contains(&seconds)), "{lasts:?}");
 }

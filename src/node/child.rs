@@ -114,6 +114,20 @@ impl Node {
         true
     }
 
+    /// `total_forks`.
+    pub(crate) fn total_forks(&self) -> u64 {
+        self.counters.total_forks
+    }
+
+    /// Whether a child lives that writes to the disk.
+    pub(super) fn child_writes_to_disk(&self) -> bool {
+        match self.child_kind() {
+            Some(ChildKind::Bgsave | ChildKind::AofRewrite) => true,
+            Some(ChildKind::Sync) => !self.config.repl_diskless_sync,
+            None => false,
+        }
+    }
+
     /// The heap as a fork finds it: everything shared.
     fn shared_heap(&mut self) -> CopyOnWrite {
         let bytes = |part: MemoryPart| self.ledger.part(part);

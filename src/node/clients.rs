@@ -64,6 +64,8 @@ pub(super) struct Clients {
     empty_query_buffer: u64,
     classes: SizeClasses,
     seconds: u64,
+    /// Replicas connected: each acknowledges once a second, so that its query buffer stays.
+    replicas: u64,
 }
 
 impl Clients {
@@ -85,6 +87,7 @@ impl Clients {
             empty_query_buffer: classes.class(QUERY_BUFFER_EMPTY_REQUEST),
             classes,
             seconds: 0,
+            replicas: 0,
         }
     }
 
@@ -98,7 +101,10 @@ impl Clients {
 
     /// Everything that connections cost (B).
     fn total(&self) -> u64 {
-        self.groups.iter().map(|g| u64::from(g.setup.connections) * self.fixed + self.buffers(g)).sum()
+        let replica = self.fixed + self.classes.class(REPLY_BUFFER_MIN) + self.query_buffer;
+        let groups: u64 =
+            self.groups.iter().map(|g| u64::from(g.setup.connections) * self.fixed + self.buffers(g)).sum();
+        groups + self.replicas * replica
     }
 
     /// `mem_clients_normal`: structs and buffers, without the lists around them (B).
@@ -127,6 +133,11 @@ impl Clients {
         let group = &mut self.groups[group];
         group.setup.connections = u32::try_from(connections).unwrap_or(u32::MAX);
         group.active = group.active.min(connections);
+    }
+
+    /// So many replicas are connected.
+    pub(super) fn set_replicas(&mut self, replicas: u64) {
+        self.replicas = replicas;
     }
 
     /// What a connection of a group takes, without its output buffer (B).

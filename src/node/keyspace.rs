@@ -2,6 +2,7 @@
 //!
 //! The one place where tables, ledger, expiry times, slabs and the child's copies are told of it.
 
+use super::changes::Change;
 use super::keys::{ExpiresChain, MainChain, Sizes, Slot};
 use super::ledger::{KEYSPACE_PARTS, MemoryPart};
 use super::notice::TableName;
@@ -14,18 +15,22 @@ impl Node {
         self.entry_class + sizes.key_class() + u64::from(sizes.value_total)
     }
 
-    /// Adds a key to the main table and charges it.
+    /// Adds a key of `key_length` bytes.
     pub(super) fn add_key(&mut self, key: KeyRef, key_length: u64, payload: u64, value: StringValue) -> Slot {
-        self.expand_if_needed(TableName::Main);
         let key_class = self.classes.class(crate::layout::sds::request(key_length));
-        let sizes = Sizes::new(key.keyspace, key_class, payload, value);
         self.names[key.keyspace as usize].note(key_length);
+        self.insert_key(key, Sizes::new(key.keyspace, key_class, payload, value))
+    }
+
+    /// Adds a key to the main table and charges it.
+    pub(super) fn insert_key(&mut self, key: KeyRef, sizes: Sizes) -> Slot {
+        self.expand_if_needed(TableName::Main);
         let clock = self.fresh_clock();
         let slot = self.keys.insert(key.id, key.hash, clock, sizes);
         self.main.insert(slot, &mut MainChain(&mut self.keys.entries));
         self.ledger.charge(MemoryPart::Entries, self.entry_class);
-        self.ledger.charge(MemoryPart::Keys, key_class);
-        self.ledger.charge(MemoryPart::Values, value.total);
+        self.ledger.charge(MemoryPart::Keys, sizes.key_class());
+        self.ledger.charge(MemoryPart::Values, u64::from(sizes.value_total));
         let bytes = self.key_bytes(sizes);
         let keyspace = &mut self.keyspaces[key.keyspace as usize];
         keyspace.keys += 1;
@@ -36,6 +41,7 @@ impl Node {
         if self.child_active {
             self.note_added_to_child(slot, sizes);
         }
+        self.log_change(Change::Added { slot, hash: key.hash, sizes });
         slot
     }
 
@@ -63,6 +69,7 @@ impl Node {
         keyspace.keys -= 1;
         keyspace.bytes -= bytes;
         self.keys.remove(slot);
+        self.log_change(Change::Deleted { slot });
     }
 
     /// Replaces a key's value and moves the charges; `in_place`: by a command that changes the value it finds.
@@ -89,6 +96,7 @@ impl Node {
         if self.child_active {
             self.note_replaced_to_child(slot, before, in_place);
         }
+        self.log_change(Change::Replaced { slot, payload, value, in_place });
     }
 
     /// Gives a key a TTL that ends at `expire_at` (ms of the server's clock), or moves the one it has.
@@ -120,6 +128,7 @@ impl Node {
         if self.child_active {
             self.note_ttl_set_to_child(slot, new);
         }
+        self.log_change(Change::Timed { slot, expire_at });
     }
 
     /// Takes a key's TTL away; the key must have one.
@@ -141,6 +150,7 @@ impl Node {
         let keyspace = &mut self.keyspaces[sizes.keyspace as usize];
         keyspace.expires -= 1;
         keyspace.bytes -= self.expires_entry_class;
+        self.log_change(Change::Untimed { slot });
     }
 
     /// FLUSHALL: every key goes and both tables are freed.
@@ -159,5 +169,6 @@ impl Node {
         for keyspace in &mut self.keyspaces {
             (keyspace.keys, keyspace.expires, keyspace.bytes) = (0, 0, 0);
         }
+        self.log_change(Change::Flushed);
     }
 }
