@@ -35,9 +35,7 @@ impl Node {
         let keyspace = &mut self.keyspaces[key.keyspace as usize];
         keyspace.keys += 1;
         keyspace.bytes += bytes;
-        if self.rss.is_exact() {
-            self.note_added_to_heap(slot, sizes);
-        }
+        self.note_added_to_heap(slot, sizes);
         if self.child_active {
             self.note_added_to_child(slot, sizes);
         }
@@ -54,9 +52,7 @@ impl Node {
         }
         self.rehash_step(TableName::Main, 1);
         let link = self.main.remove(slot, &mut MainChain(&mut self.keys.entries));
-        if self.rss.is_exact() {
-            self.note_deleted_from_heap(slot);
-        }
+        self.note_deleted_from_heap(slot);
         if self.child_active {
             self.note_deleted_to_child(slot, link);
         }
@@ -90,9 +86,7 @@ impl Node {
             let bytes = self.key_bytes(after) + self.expires_entry_class;
             self.pending.add(self.keys.timed[slot as usize].expire_at(), bytes);
         }
-        if self.rss.is_exact() {
-            self.note_replaced_in_heap(slot, before, in_place);
-        }
+        self.note_replaced_in_heap(slot, before, in_place);
         if self.child_active {
             self.note_replaced_to_child(slot, before, in_place);
         }
@@ -122,7 +116,7 @@ impl Node {
         }
         self.keys.timed[slot as usize].set_expire_at(expire_at);
         self.pending.add(expire_at, bytes);
-        if new && self.rss.is_exact() {
+        if new {
             self.note_ttl_added_to_heap(slot);
         }
         if self.child_active {
@@ -136,9 +130,7 @@ impl Node {
         self.rehash_step(TableName::Expires, 1);
         let chain = &mut ExpiresChain::of(&mut self.keys);
         let link = self.expires.remove(slot, chain);
-        if self.rss.is_exact() {
-            self.note_ttl_removed_from_heap(slot);
-        }
+        self.note_ttl_removed_from_heap(slot);
         if self.child_active {
             self.note_ttl_removed_to_child(slot, link);
         }

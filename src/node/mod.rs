@@ -32,6 +32,7 @@ pub(crate) mod keys;
 mod keyspace;
 pub mod ledger;
 pub mod link;
+mod mean_field;
 pub mod notice;
 mod output;
 mod output_buffer;
