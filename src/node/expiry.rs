@@ -53,6 +53,8 @@ pub(super) struct ExpireCycle {
 struct Swept {
     sampled: u64,
     expired: u64,
+    /// The sweep came to the end of the table, and the release ends its cycle there.
+    through: bool,
 }
 
 /// The limits that `active-expire-effort` and `hz` set.
@@ -156,8 +158,8 @@ impl Node {
         loop {
             loops += 1;
             let keys = self.expires.len();
-            let buckets = self.expires.buckets();
-            if keys == 0 || (buckets > super::dict::INITIAL_BUCKETS && keys * 100 / buckets < MIN_FILL_PERCENT) {
+            let small = self.expires.buckets() <= super::dict::INITIAL_BUCKETS;
+            if keys == 0 || (!small && self.expires.fill_percent() < MIN_FILL_PERCENT) {
                 break;
             }
             let swept = self.sweep(keys.min(effort.keys_per_loop));
@@ -167,6 +169,9 @@ impl Node {
             if loops % LOOPS_PER_TIME_CHECK == 0 && spent_ns / 1000 > budget_us {
                 self.expire_cycle.cut_by_time = true;
                 self.counters.expired_time_cap_reached_count += 1;
+                break;
+            }
+            if swept.through {
                 break;
             }
             if swept.sampled > 0 && swept.expired * 100 / swept.sampled <= effort.acceptable_stale_percent {
@@ -181,7 +186,7 @@ impl Node {
         let mut swept = Swept::default();
         let max_buckets = BUCKETS_PER_KEY * wanted;
         let mut checked = 0;
-        while swept.sampled < wanted && checked < max_buckets {
+        while swept.sampled < wanted && checked < max_buckets && !swept.through && self.expires.len() > 0 {
             if self.expires.rehashing() {
                 checked += self.sweep_rehashing(&mut swept);
                 continue;
@@ -197,12 +202,14 @@ impl Node {
                 prefetch(&self.keys.timed, head as usize);
             }
             for (head, next) in ahead {
-                if swept.sampled >= wanted || checked >= max_buckets {
+                // A deletion can shrink the table, and then moves other chains too.
+                if swept.sampled >= wanted || checked >= max_buckets || swept.through || self.expires.rehashing() {
                     break;
                 }
                 checked += 1;
                 self.expire_cycle.cursor = next;
                 self.sweep_chain(head, &mut swept);
+                swept.through = self.profile.expire_one_sweep && next == 0;
             }
         }
         swept
@@ -226,6 +233,7 @@ impl Node {
             let mut heads = Vec::new();
             self.expire_cycle.cursor = self.expires.scan(self.expire_cycle.cursor, |head| heads.push(head));
             heads.into_iter().for_each(|head| self.sweep_chain(head, swept));
+            swept.through = self.profile.expire_one_sweep && self.expire_cycle.cursor == 0;
             1
         } else {
             let (heads, arrays) = self.expires.sweep(self.expire_cycle.cursor);
@@ -241,6 +249,10 @@ impl Node {
         let mut expired = [NIL; 32];
         let mut found = 0;
         let mut at = head;
+        // The head of a chain that a deletion has moved may be gone.
+        if head != NIL && !self.keys.entries[head as usize].has_ttl() {
+            return;
+        }
         while at != NIL {
             let timed = self.keys.timed[at as usize];
             swept.sampled += 1;
@@ -267,7 +279,7 @@ impl Node {
         let sampled = keys.min(effort.keys_per_loop);
         let buckets = (sampled * self.expires.buckets() / keys).clamp(1, BUCKETS_PER_KEY * sampled);
         self.expire_cycle.cursor = self.expire_cycle.cursor.wrapping_add(buckets);
-        Swept { sampled, expired: 0 }
+        Swept { sampled, ..Swept::default() }
     }
 
     /// `expired_stale_perc` in thousandths of a percent.
@@ -283,7 +295,7 @@ impl Node {
                 let timed = self.keys.entries[slot as usize].has_ttl();
                 if timed && self.now_ms > self.keys.timed[slot as usize].expire_at() {
                     let sizes = self.keys.entries[slot as usize].sizes;
-                    bytes[sizes.keyspace as usize] += self.key_bytes(sizes) + self.expires_entry_class;
+                    bytes[sizes.keyspace as usize] += self.key_bytes(sizes) + self.regions.timed;
                 }
             }
         }

@@ -6,7 +6,6 @@
 use super::Node;
 use super::config::{EvictionScope, ServerConfig};
 use super::counters::{Counters, KeyspaceCounters};
-use super::dict::BUCKET_BYTES;
 use super::host::{HostMemory, HostPeak};
 use super::ledger::PARTS;
 use super::link::ClientClass;
@@ -144,7 +143,7 @@ impl Node {
 
     /// Old bucket arrays alive (B).
     pub(super) fn rehashing_bytes(&self) -> u64 {
-        BUCKET_BYTES * (self.main.old_buckets() + self.expires.old_buckets())
+        self.main.bucket_bytes() * (self.main.old_buckets() + self.expires.old_buckets())
     }
 
     /// `used_memory_overhead` by nominal struct sizes (B).
@@ -155,7 +154,8 @@ impl Node {
             + self.mem_clients_normal()
             + self.main.len() * per_key
             + self.expires.len() * self.profile.overhead_expires_entry
-            + BUCKET_BYTES * (self.main.buckets() + self.expires.buckets())
+            + self.main.bucket_bytes() * (self.main.buckets() + self.expires.buckets())
+            + self.tables_overhead()
     }
 
     /// Bytes of the keys that the policy could evict (B).

@@ -83,9 +83,9 @@ mod tests {
 
     fn keys(n: u32) -> Keys {
         let mut keys = Keys::new(n as usize);
-        let value = StringValue { encoding: Encoding::Int, bytes_class: 0, total: 16 };
+        let value = StringValue { encoding: Encoding::Int, bytes_class: 0, total: 16, expire_room: false };
         for id in 0..n {
-            keys.insert(id, id, 0, Sizes::new(0, 16, 0, value));
+            keys.insert(id, id, 0, Sizes::new(0, 2, 0, value));
         }
         keys
     }

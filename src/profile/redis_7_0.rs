@@ -18,6 +18,8 @@ pub(super) const PROFILE: Profile = Profile {
     kvstore: None,
     // source: src/object.c, OBJ_ENCODING_EMBSTR_SIZE_LIMIT
     embstr_max: 44,
+    // source: src/object.c, trimStringObjectIfNeeded
+    trims_from: 0,
     shared_integers: true,
     // measured: redis 7.0.15, default configuration, maxclients 10000, 16 databases
     startup: ByAllocator { bundled: 858_792, system: 876_432 },
@@ -42,11 +44,13 @@ pub(super) const PROFILE: Profile = Profile {
     rehash_steps_lookup: 1,
     // measured: 5178 non-empty buckets took 1751 SETs of new keys
     rehash_steps_insert: 3,
+    rehash_steps_overwrite: 2,
+    rehash_one_step_per_sample: false,
     cron_expands: false,
     // source: src/server.c, htNeedsResize
     shrink: ShrinkRule::CronBelowTenth,
     // source: src/dict.c, dict_force_resize_ratio: keys / buckets > 5, in integers
-    child_rules: ChildRules { grow_load: 6, shrink_load: None, rehash_growth: 5, rehash_shrink: 5 },
+    child_rules: ChildRules { grow_load: 6, rehash_growth: 5, rehash_shrink: 5 },
     // source: src/object.c, dismissObject
     child_dismisses: true,
     // source: src/dict.c, dictGetSomeKeys

@@ -11,6 +11,8 @@ pub(super) const PROFILE: Profile = Profile {
     database: ByAllocator { bundled: 914, system: 969 },
     client_allocations: &[784, 48, 48, 56, 56, 56, 56, 64, 24],
     client_struct: 784,
+    // source: src/object.c, trimStringObjectIfNeeded
+    trims_from: 32 * 1024,
     // source: src/kvstore.c; measured: overhead of a loaded server beyond entries and buckets, 496 bytes, 560 with TTLs
     kvstore: Some(Kvstore { header: 216, main_table: 64, expires_table: 64, rehashing_node: 24 }),
     // measured: as above, empty
@@ -18,9 +20,9 @@ pub(super) const PROFILE: Profile = Profile {
     // source: src/server.c, tryResizeHashTables; measured: a table at load 1.0 doubles without an insertion
     cron_expands: true,
     // source: src/dict.c, _dictShrinkIfNeeded, HASHTABLE_MIN_FILL 8
-    shrink: ShrinkRule::DeletionAtEighth,
+    shrink: ShrinkRule::Deletion { at: 12_500, with_child: 3_125 },
     // source: src/dict.c, dict_force_resize_ratio 4
-    child_rules: ChildRules { grow_load: 4, shrink_load: Some(32), rehash_growth: 4, rehash_shrink: 32 },
+    child_rules: ChildRules { grow_load: 4, rehash_growth: 4, rehash_shrink: 32 },
     // source: src/expire.c, activeExpireCycle, db_done
     expire_one_sweep: true,
     ..super::redis_7_2::PROFILE
