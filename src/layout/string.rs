@@ -116,6 +116,7 @@ const KEY_OFFSET: u64 = 1;
 /// would make the object too large gets an allocation of its own; room for a time of expiry is taken where the class
 /// leaves it.  Source: valkey 8.1 `src/object.c` (`createStringObjectWithKeyAndExpire`, `shouldEmbedStringObject`).
 #[must_use]
+#[inline(never)]
 pub fn with_key(
     value: StringValue,
     len: u64,

@@ -4,7 +4,8 @@
 //! server's own cron does for each client, a group's buffers are fitted to what it sent and read.
 //!
 //! Left out: replies longer than the reply buffer (they queue in blocks that a client who reads drains at once) and
-//! arguments of 32 KiB and more, whose query buffer lives for one command.
+//! arguments of 32 KiB and more, whose query buffer lives for one command; and, where the query buffer is shared, the one
+//! that a client gets by sending more than 16 KiB at a time.
 //! Source: redis 7.0.15 `src/networking.c`, `src/server.c` (`clientsCronResizeQueryBuffer`,
 //! `clientsCronResizeOutputBuffer`).
 
@@ -83,7 +84,7 @@ impl Clients {
         let (query_buffer, empty_query_buffer) = match profile.query_buffer {
             QueryBuffer::PrivateGreedy => (QUERY_BUFFER_GREEDY_REQUEST, QUERY_BUFFER_EMPTY_REQUEST),
             QueryBuffer::Private => (QUERY_BUFFER_REQUEST, QUERY_BUFFER_EMPTY_REQUEST),
-            QueryBuffer::Shared => (0, 0),
+            QueryBuffer::Shared | QueryBuffer::SharedUntilIncomplete => (0, 0),
         };
         let class = |request: u64| if request == 0 { 0 } else { classes.class(request) };
         let structs: u64 = profile.client_allocations.iter().map(|&request| classes.class(request)).sum();

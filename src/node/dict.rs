@@ -389,9 +389,23 @@ impl Dict {
         sample: &mut [Slot; MAX_SAMPLES],
     ) -> usize {
         let count = wanted.min(self.len() as usize).min(MAX_SAMPLES);
-        if self.layout == TableLayout::Buckets {
-            return self.sample_by_scans(count, start, chain, rng, sample);
+        match self.layout {
+            TableLayout::Buckets => self.sample_by_scans(count, start, chain, rng, sample),
+            _ if self.whole_chains => self.sample_run::<true>(count, start, chain, rng, sample),
+            _ => self.sample_run::<false>(count, start, chain, rng, sample),
         }
+    }
+
+    /// Draws keys from a run of buckets; `WHOLE`: whole chains.
+    #[inline]
+    fn sample_run<const WHOLE: bool>(
+        &self,
+        count: usize,
+        start: u64,
+        chain: &impl Chain,
+        rng: &mut impl Rng,
+        sample: &mut [Slot; MAX_SAMPLES],
+    ) -> usize {
         let tables = if self.rehashing() { 2 } else { 1 };
         let mask = self.heads[0].len().max(self.heads[1].len()) - 1;
         let mut at = start as usize & mask;
@@ -418,7 +432,7 @@ impl Dict {
                     continue;
                 }
                 empty = 0;
-                stored = if self.whole_chains {
+                stored = if WHOLE {
                     store_chain(head, stored, count, chain, rng, sample)
                 } else {
                     store_first(head, stored, count, chain, sample)

@@ -186,7 +186,12 @@ impl Node {
         let mut swept = Swept::default();
         let max_buckets = BUCKETS_PER_KEY * wanted;
         let mut checked = 0;
-        while swept.sampled < wanted && checked < max_buckets && !swept.through && self.expires.len() > 0 {
+        // Where a deletion can shrink the table it moves other chains too; such releases also end at the table's end.
+        let guarded = self.profile.expire_one_sweep;
+        while swept.sampled < wanted && checked < max_buckets {
+            if guarded && (swept.through || self.expires.len() == 0) {
+                break;
+            }
             if self.expires.rehashing() {
                 checked += self.sweep_rehashing(&mut swept);
                 continue;
@@ -202,14 +207,18 @@ impl Node {
                 prefetch(&self.keys.timed, head as usize);
             }
             for (head, next) in ahead {
-                // A deletion can shrink the table, and then moves other chains too.
-                if swept.sampled >= wanted || checked >= max_buckets || swept.through || self.expires.rehashing() {
+                if swept.sampled >= wanted || checked >= max_buckets {
                     break;
                 }
                 checked += 1;
                 self.expire_cycle.cursor = next;
                 self.sweep_chain(head, &mut swept);
-                swept.through = self.profile.expire_one_sweep && next == 0;
+                if guarded {
+                    swept.through = next == 0;
+                    if swept.through || self.expires.rehashing() {
+                        break;
+                    }
+                }
             }
         }
         swept
@@ -232,7 +241,12 @@ impl Node {
         if self.profile.expire_scan_reverse_binary {
             let mut heads = Vec::new();
             self.expire_cycle.cursor = self.expires.scan(self.expire_cycle.cursor, |head| heads.push(head));
-            heads.into_iter().for_each(|head| self.sweep_chain(head, swept));
+            for head in heads {
+                // A deletion rehashes, and what it moved may have been met, and deleted, as a part of another chain.
+                if head != NIL && self.keys.entries[head as usize].has_ttl() {
+                    self.sweep_chain(head, swept);
+                }
+            }
             swept.through = self.profile.expire_one_sweep && self.expire_cycle.cursor == 0;
             1
         } else {
@@ -249,10 +263,6 @@ impl Node {
         let mut expired = [NIL; 32];
         let mut found = 0;
         let mut at = head;
-        // The head of a chain that a deletion has moved may be gone.
-        if head != NIL && !self.keys.entries[head as usize].has_ttl() {
-            return;
-        }
         while at != NIL {
             let timed = self.keys.timed[at as usize];
             swept.sampled += 1;

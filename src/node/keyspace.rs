@@ -18,15 +18,15 @@ impl Node {
     pub(super) fn add_key(&mut self, key: KeyRef, key_length: u64, payload: u64, value: StringValue) -> Slot {
         self.expand_if_needed(TableName::Main);
         self.rehash_step_of_write(TableName::Main);
-        let value = self.regions.with_key(value, payload, key_length, false);
-        let sizes = Sizes::new(key.keyspace, self.regions.key_field(key_length), payload, value);
+        let (value, field, key_class) = self.regions.of_new(value, payload, key_length);
+        let sizes = Sizes::new(key.keyspace, field, payload, value);
         self.names[key.keyspace as usize].note(key_length);
         let clock = self.fresh_clock();
         let slot = self.keys.insert(key.id, key.hash, clock, sizes);
         self.main.insert(slot, &mut MainChain(&mut self.keys.entries));
         self.charge_beside_arrays(TableName::Main);
         self.ledger.charge(MemoryPart::Entries, self.regions.entry);
-        self.ledger.charge(MemoryPart::Keys, self.regions.key(sizes));
+        self.ledger.charge(MemoryPart::Keys, key_class);
         self.ledger.charge(MemoryPart::Values, value.total);
         let bytes = self.key_bytes(sizes);
         let keyspace = &mut self.keyspaces[key.keyspace as usize];

@@ -46,7 +46,7 @@ mod starts;
 mod tables;
 
 use crate::layout::string::{self, StringValue};
-use crate::profile::{Allocator, Profile, SizeClasses};
+use crate::profile::{Allocator, Profile, ShrinkRule, SizeClasses, TableLayout};
 use crate::rng::Xoshiro256PlusPlus;
 use crate::units::Micros;
 pub use clients::{ClientLoad, ClientSetup};
@@ -155,6 +155,8 @@ pub struct Node {
     /// Script and function caches of an empty server (B).
     overhead_caches: u64,
     regions: Regions,
+    /// Tables have nothing but arrays and an entry for each key, and deletions leave their size alone.
+    plain_tables: bool,
     /// What is charged for each table beside its arrays: child buckets, entries of shared buckets (B).
     beside_arrays: [u64; 2],
     /// The structs that hold the tables were made.
@@ -223,6 +225,10 @@ impl Node {
             startup: info::startup_memory(profile, setup.allocator, &setup.config),
             overhead_caches: profile.overhead_caches.of(setup.allocator),
             regions: Regions::new(profile, classes),
+            plain_tables: matches!(
+                (profile.table_layout, profile.shrink),
+                (TableLayout::Chained { .. }, ShrinkRule::CronBelowTenth)
+            ),
             beside_arrays: [0; 2],
             structs_made: [false; 2],
             events: Vec::new(),

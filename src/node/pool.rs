@@ -55,6 +55,7 @@ impl Pool {
 
     /// Takes the best candidate that still exists; ghosts before it are dropped.  A key deleted and written again is
     /// no ghost.  `wanted`: whether the key is in the table the policy looks at.
+    #[inline(always)]
     pub(crate) fn pop(&mut self, keys: &Keys, wanted: impl Fn(Slot) -> bool) -> Option<Slot> {
         while self.length > 0 {
             self.length -= 1;

@@ -46,14 +46,20 @@ impl Regions {
         matches!(self.layout, KeyLayout::InEntry { .. })
     }
 
-    /// What [`Sizes::key`] is for a key of so many bytes.
+    /// A value as the object of a new key of `key_length` bytes holds it; what [`Sizes::key`] is; class of the key string
+    /// (B).
     #[inline]
-    pub(super) fn key_field(&self, length: u64) -> u16 {
-        match self.layout {
-            KeyLayout::Separate => (self.classes.class(sds::request(length)) / 8) as u16,
-            KeyLayout::InEntry { entry } => (self.classes.class(entry + sds::growing_request(length)) / 8) as u16,
-            KeyLayout::InObject(_) => u16::try_from(length).unwrap_or(u16::MAX),
-        }
+    pub(super) fn of_new(&self, value: StringValue, payload: u64, key_length: u64) -> (StringValue, u16, u64) {
+        let request = match self.layout {
+            KeyLayout::Separate => sds::request(key_length),
+            KeyLayout::InEntry { entry } => entry + sds::growing_request(key_length),
+            KeyLayout::InObject(_) => {
+                let value = self.with_key(value, payload, key_length, false);
+                return (value, u16::try_from(key_length).unwrap_or(u16::MAX), 0);
+            }
+        };
+        let class = self.classes.class(request);
+        (value, (class / 8) as u16, class)
     }
 
     /// Class of the key string (B).

@@ -87,6 +87,13 @@ impl Node {
     /// A deletion from a table: it shrinks where the release looks at once.
     #[inline]
     pub(super) fn note_deleted_from(&mut self, table: TableName) {
+        if !self.plain_tables {
+            self.shrink_if_needed_after_deletion(table);
+        }
+    }
+
+    #[inline(never)]
+    fn shrink_if_needed_after_deletion(&mut self, table: TableName) {
         if matches!(self.profile.shrink, ShrinkRule::Deletion { .. }) {
             self.shrink_if_needed(table);
         }
@@ -96,7 +103,7 @@ impl Node {
     /// Charges what a table has beside its arrays: child buckets, or entries of keys that share a bucket.
     #[inline]
     pub(super) fn charge_beside_arrays(&mut self, table: TableName) {
-        if !matches!(self.profile.table_layout, TableLayout::Chained { .. }) {
+        if !self.plain_tables {
             self.move_charge_beside_arrays(table);
         }
     }
@@ -204,7 +211,14 @@ impl Node {
     /// While a child lives, tables with places step on insertions alone.  Source: `rehashStepOnWriteIfNeeded`.
     #[inline]
     pub(super) fn rehash_step_of_write(&mut self, table: TableName) {
-        if self.child_active && self.profile.table_layout == TableLayout::Buckets && self.dict(table).rehashing() {
+        if self.child_active {
+            self.rehash_step_of_write_beside_child(table);
+        }
+    }
+
+    #[inline(never)]
+    fn rehash_step_of_write_beside_child(&mut self, table: TableName) {
+        if self.profile.table_layout == TableLayout::Buckets && self.dict(table).rehashing() {
             self.rehash_unless_frozen(table, false, 1);
         }
     }

@@ -123,6 +123,8 @@ pub enum QueryBuffer {
     Private,
     /// One for all clients of a thread; a client has its own only while a command is incomplete.
     Shared,
+    /// The same, but a client that once had a command incomplete keeps its own until it is idle.
+    SharedUntilIncomplete,
 }
 
 /// How the event loop's arrays are sized.

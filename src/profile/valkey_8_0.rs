@@ -18,7 +18,10 @@ pub(super) const PROFILE: Profile = Profile {
     client_allocations: &[896, 48, 48, 56, 56, 56, 56, 64, 24],
     client_struct: 896,
     overhead_caches: ByAllocator { bundled: 184, system: 200 },
-    query_buffer: QueryBuffer::Shared,
+    // measured: `CLIENT LIST` of a client that sends 256 commands at a time
+    query_buffer: QueryBuffer::SharedUntilIncomplete,
+    // measured: 41 400 non-empty buckets took 20 800 SETs over keys
+    rehash_steps_overwrite: 2,
     // source: src/config.c
     defaults: Defaults { lazyfree: true, repl_backlog_size: 10 << 20, repl_diskless_sync: true },
     ..super::redis_7_4::PROFILE

@@ -25,8 +25,7 @@ pub(super) const PROFILE: Profile = Profile {
     shrink: ShrinkRule::Deletion { at: 13_000, with_child: 3_000 },
     // source: src/hashtable.c, MAX_FILL_PERCENT_HARD; lookups make no step while a child lives
     child_rules: ChildRules { grow_load: 5, rehash_growth: u64::MAX, rehash_shrink: u64::MAX },
-    // source: src/db.c, dbSetValue finds the key again
-    rehash_steps_overwrite: 2,
+    // measured: 8192 buckets took 4096 SETs of new keys, 4096 over keys, 8192 GETs or DELs; as in 8.0
     // source: src/hashtable.c, hashtableSampleEntries
     rehash_one_step_per_sample: true,
     // source: src/networking.c createClient: lists and tables come when they are needed; measured: 1834 bytes for an

@@ -177,7 +177,8 @@ impl Observing {
         let profile = Profile::find(&name).ok_or("not modelled yet")?;
         let query_buffer = match profile.query_buffer {
             QueryBuffer::PrivateGreedy => 40_960.0,
-            QueryBuffer::Private => 20_480.0,
+            // The loading client sends more than 16 KiB at a time.
+            QueryBuffer::Private | QueryBuffer::SharedUntilIncomplete => 20_480.0,
             QueryBuffer::Shared => 0.0,
         };
         let reply_buffers = profile.reply_buffer_adaptive;
