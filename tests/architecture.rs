@@ -18,7 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sim", &["units", "rng", "command", "layout", "profile", "workload", "node", "record", "scenario"]),
     ("analysis", &["units", "scenario", "record", "sim", "node"]),
     ("report", &["analysis", "record", "units", "node"]),
-    ("validate", &["layout", "scenario", "sim", "record", "analysis", "node", "units"]),
+    ("validate", &["layout", "profile", "scenario", "sim", "record", "analysis", "node", "units"]),
     ("cli", &["analysis", "report", "scenario", "sim", "validate", "units", "record"]),
 ];
 

@@ -4,7 +4,7 @@
 //! (`processMultibulkBuffer`).
 
 use super::sds;
-use crate::profile::{Profile, SizeClasses};
+use crate::profile::{ObjectLayout, Profile, QueryBuffer, SizeClasses};
 
 /// Integers below this are shared objects where sharing is allowed.  Source: `OBJ_SHARED_INTEGERS`.
 pub const SHARED_INTEGERS: i64 = 10_000;
@@ -18,6 +18,9 @@ const BIG_ARGUMENT: u64 = 32 * 1024;
 /// A written value whose string has more room than a tenth of its length says that it has none.
 /// Source: redis 7.0.15 `src/object.c`, `trimStringObjectIfNeeded`; `src/sds.c`, `sdsResize`.
 const TRIMMED_ABOVE: u64 = 10;
+
+/// A time of expiry in an object (B).
+pub const EXPIRE_BYTES: u64 = 8;
 
 /// How a string value is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub struct StringValue {
     pub bytes_class: u64,
     /// Everything it costs: object and bytes, in size classes (B).
     pub total: u64,
+    /// The object, which holds its key, has room for a time of expiry.
+    pub expire_room: bool,
 }
 
 /// A value of `len` bytes that is no integer, as SET stores it.
@@ -60,14 +65,19 @@ pub fn written(len: u64, profile: &Profile, classes: SizeClasses) -> StringValue
     if len <= profile.embstr_max {
         // Object, header of type 8, bytes, terminator.
         let total = classes.class(profile.robj + 3 + len + 1);
-        return StringValue { encoding: Encoding::Embstr, bytes_class: 0, total };
+        return StringValue { encoding: Encoding::Embstr, bytes_class: 0, total, expire_room: false };
     }
-    // The query buffer that becomes the value holds the line's CR LF besides.
-    let allocated = if len >= BIG_ARGUMENT { len + 2 } else { len };
+    // The query buffer that becomes the value holds the line's CR LF besides; one that grew greedily is trimmed.
+    let keeps_line_end = len >= BIG_ARGUMENT && profile.query_buffer != QueryBuffer::PrivateGreedy;
+    let allocated = if keeps_line_end { len + 2 } else { len };
     let class = classes.class(sds::request(allocated));
     let room = sds::fresh_capacity(allocated, class) - len;
     let value = raw(class, profile, classes);
-    if room > len / TRIMMED_ABOVE { StringValue { encoding: Encoding::RawTrimmed, ..value } } else { value }
+    if len >= profile.trims_from && room > len / TRIMMED_ABOVE {
+        StringValue { encoding: Encoding::RawTrimmed, ..value }
+    } else {
+        value
+    }
 }
 
 /// A value of `len` bytes that SETRANGE makes: raw whatever its length, and never trimmed.
@@ -86,7 +96,48 @@ fn fresh_raw(len: u64, profile: &Profile, classes: SizeClasses) -> StringValue {
 /// A raw value whose bytes lie in an allocation of `bytes_class`.
 #[must_use]
 pub fn raw(bytes_class: u64, profile: &Profile, classes: SizeClasses) -> StringValue {
-    StringValue { encoding: Encoding::Raw, bytes_class, total: classes.class(profile.robj) + bytes_class }
+    let total = classes.class(profile.robj) + bytes_class;
+    StringValue { encoding: Encoding::Raw, bytes_class, total, expire_room: false }
+}
+
+/// Bytes before an embedded value: the header of its string, and after it the terminator (B).
+const EMBEDDED_STRING: u64 = 3 + 1;
+
+/// Bytes requested by an object that holds a key of `key` bytes, without value and time of expiry (B).
+#[must_use]
+pub fn keyed_object(key: u64, profile: &Profile) -> u64 {
+    profile.robj + KEY_OFFSET + sds::request(key)
+}
+
+/// The byte in an object that says where its key begins (B).
+const KEY_OFFSET: u64 = 1;
+
+/// A value in the object that holds its key of `key` bytes; `timed`: it has a TTL when the object is made.  A value that
+/// would make the object too large gets an allocation of its own; room for a time of expiry is taken where the class
+/// leaves it.  Source: valkey 8.1 `src/object.c` (`createStringObjectWithKeyAndExpire`, `shouldEmbedStringObject`).
+#[must_use]
+#[inline(never)]
+pub fn with_key(
+    value: StringValue,
+    len: u64,
+    key: u64,
+    timed: bool,
+    layout: ObjectLayout,
+    profile: &Profile,
+    classes: SizeClasses,
+) -> StringValue {
+    let apart = keyed_object(key, profile);
+    let together = apart - profile.robj + layout.embedded_head + EMBEDDED_STRING + len;
+    let expire = if timed { EXPIRE_BYTES } else { 0 };
+    let embeds = value.encoding == Encoding::Embstr && together + expire <= layout.embed_max;
+    let request = if embeds { together } else { apart };
+    let given = timed || key >= layout.long_key;
+    let class = classes.class(if given { request + EXPIRE_BYTES } else { request });
+    let value = match value.encoding {
+        Encoding::Embstr if !embeds => fresh_raw(len, profile, classes),
+        _ => value,
+    };
+    StringValue { total: class + value.bytes_class, expire_room: given || class >= request + EXPIRE_BYTES, ..value }
 }
 
 /// A value that is an integer.  `shared`: small integers may be shared objects.
@@ -94,7 +145,7 @@ pub fn raw(bytes_class: u64, profile: &Profile, classes: SizeClasses) -> StringV
 #[must_use]
 pub fn integer(value: i64, shared: bool, profile: &Profile, classes: SizeClasses) -> StringValue {
     let total = if shared && (0..SHARED_INTEGERS).contains(&value) { 0 } else { classes.class(profile.robj) };
-    StringValue { encoding: Encoding::Int, bytes_class: 0, total }
+    StringValue { encoding: Encoding::Int, bytes_class: 0, total, expire_room: false }
 }
 
 /// The value after it grew to `len` bytes in place (APPEND, SETRANGE): an embedded or integer value first becomes an

@@ -4,19 +4,22 @@
 //! server's own cron does for each client, a group's buffers are fitted to what it sent and read.
 //!
 //! Left out: replies longer than the reply buffer (they queue in blocks that a client who reads drains at once) and
-//! arguments of 32 KiB and more, whose query buffer lives for one command.
+//! arguments of 32 KiB and more, whose query buffer lives for one command; and, where the query buffer is shared, the one
+//! that a client gets by sending more than 16 KiB at a time.
 //! Source: redis 7.0.15 `src/networking.c`, `src/server.c` (`clientsCronResizeQueryBuffer`,
 //! `clientsCronResizeOutputBuffer`).
 
 use super::Node;
 use super::ledger::MemoryPart;
-use crate::profile::{Profile, SizeClasses};
+use crate::profile::{Profile, QueryBuffer, SizeClasses};
 
 /// Smallest and largest reply buffer (B).  Source: `PROTO_REPLY_MIN_BYTES`, `PROTO_REPLY_CHUNK_BYTES`.
 const REPLY_BUFFER_MIN: u64 = 1024;
 const REPLY_BUFFER_MAX: u64 = 16 * 1024;
 /// A query buffer once it was read into: header, 16 KiB, terminator (B).  Source: `PROTO_IOBUF_LEN`.
 const QUERY_BUFFER_REQUEST: u64 = 5 + 16 * 1024 + 1;
+/// The same where it grows greedily: twice as much is asked for (B).  Cron cuts it the next time it looks.
+const QUERY_BUFFER_GREEDY_REQUEST: u64 = 5 + 2 * 16 * 1024 + 1;
 /// An empty query buffer (B).
 const QUERY_BUFFER_EMPTY_REQUEST: u64 = 4;
 /// Query buffers of connections idle for this long are freed (s).  Source: `clientsCronResizeQueryBuffer`.
@@ -62,6 +65,8 @@ pub(super) struct Clients {
     client_struct: u64,
     query_buffer: u64,
     empty_query_buffer: u64,
+    /// Reply buffers are allocations of their own.
+    reply_buffers: bool,
     classes: SizeClasses,
     seconds: u64,
     /// Replicas connected: each acknowledges once a second, so that its query buffer stays.
@@ -78,13 +83,20 @@ impl Clients {
             reply_peak: 0,
             active: 0,
         };
+        let (query_buffer, empty_query_buffer) = match profile.query_buffer {
+            QueryBuffer::PrivateGreedy => (QUERY_BUFFER_GREEDY_REQUEST, QUERY_BUFFER_EMPTY_REQUEST),
+            QueryBuffer::Private => (QUERY_BUFFER_REQUEST, QUERY_BUFFER_EMPTY_REQUEST),
+            QueryBuffer::Shared | QueryBuffer::SharedUntilIncomplete => (0, 0),
+        };
+        let class = |request: u64| if request == 0 { 0 } else { classes.class(request) };
         let structs: u64 = profile.client_allocations.iter().map(|&request| classes.class(request)).sum();
         Clients {
             groups: setups.iter().map(group).collect(),
             fixed: structs + profile.client_index,
             client_struct: classes.class(profile.client_struct),
-            query_buffer: classes.class(QUERY_BUFFER_REQUEST),
-            empty_query_buffer: classes.class(QUERY_BUFFER_EMPTY_REQUEST),
+            query_buffer: class(query_buffer),
+            empty_query_buffer: class(empty_query_buffer),
+            reply_buffers: profile.reply_buffer_adaptive,
             classes,
             seconds: 0,
             replicas: 0,
@@ -94,9 +106,8 @@ impl Clients {
     /// Query and reply buffers of a group (B).
     fn buffers(&self, group: &Group) -> u64 {
         let connections = u64::from(group.setup.connections);
-        connections * self.classes.class(group.reply_buffer)
-            + group.active * self.query_buffer
-            + (connections - group.active) * self.empty_query_buffer
+        let reply = if self.reply_buffers { self.classes.class(group.reply_buffer) } else { 0 };
+        connections * reply + group.active * self.query_buffer + (connections - group.active) * self.empty_query_buffer
     }
 
     /// Everything that connections cost (B).

@@ -6,7 +6,6 @@
 use super::Node;
 use super::config::{EvictionScope, ServerConfig};
 use super::counters::{Counters, KeyspaceCounters};
-use super::dict::BUCKET_BYTES;
 use super::host::{HostMemory, HostPeak};
 use super::ledger::PARTS;
 use super::link::ClientClass;
@@ -99,10 +98,7 @@ pub struct KeyspaceState {
 /// `used_memory_startup` of a server with this configuration: the measured figure, moved by `maxclients` (the event
 /// loop's arrays) and `databases` (B).
 pub(super) fn startup_memory(profile: &Profile, allocator: Allocator, config: &ServerConfig) -> u64 {
-    let (base, database) = match allocator {
-        Allocator::Bundled => (profile.startup_bundled, profile.database_bundled),
-        Allocator::System => (profile.startup_system, profile.database_system),
-    };
+    let (base, database) = (profile.startup.of(allocator), profile.database.of(allocator));
     let classes = allocator.classes();
     // Registered events of 32 bytes, fired ones of 8, poll results of 12, one each for every descriptor.
     let event_loop = |maxclients: u64| -> u64 {
@@ -147,18 +143,19 @@ impl Node {
 
     /// Old bucket arrays alive (B).
     pub(super) fn rehashing_bytes(&self) -> u64 {
-        BUCKET_BYTES * (self.main.old_buckets() + self.expires.old_buckets())
+        self.main.bucket_bytes() * (self.main.old_buckets() + self.expires.old_buckets())
     }
 
     /// `used_memory_overhead` by nominal struct sizes (B).
     fn overhead(&self) -> u64 {
-        let per_key = self.profile.dict_entry + self.profile.robj;
+        let per_key = self.profile.overhead_entry + self.profile.robj;
         self.startup
             + self.overhead_caches
             + self.mem_clients_normal()
             + self.main.len() * per_key
-            + self.expires.len() * self.profile.expires_entry
-            + BUCKET_BYTES * (self.main.buckets() + self.expires.buckets())
+            + self.expires.len() * self.profile.overhead_expires_entry
+            + self.main.bucket_bytes() * (self.main.buckets() + self.expires.buckets())
+            + self.tables_overhead()
     }
 
     /// Bytes of the keys that the policy could evict (B).

@@ -145,7 +145,7 @@ impl Node {
     #[must_use]
     pub fn allocator_info(&self) -> AllocatorInfo {
         let followed: u64 = KEYSPACE_PARTS.iter().map(|&part| self.ledger.part(part)).sum();
-        let others = self.ledger.used() - followed;
+        let others = self.ledger.used() - followed + self.beside_arrays.iter().sum::<u64>();
         let (cached, held, dirty, metadata) = match &self.rss.heap {
             Heap::Exact { slabs, .. } => {
                 (slabs.cached_bytes(), slabs.active_bytes(), slabs.dirty_bytes(), slabs.metadata_bytes())
@@ -192,12 +192,12 @@ impl Node {
 
     /// A key was added.
     pub(super) fn note_added_to_heap(&mut self, slot: Slot, sizes: Sizes) {
-        let [object, value] = sizes.value_classes(self.object_class);
+        let [object, value] = self.regions.value_classes(sizes);
         for (region, class) in [
             (Region::Object, object),
             (Region::Value, value),
-            (Region::Key, sizes.key_class()),
-            (Region::Entry, self.entry_class),
+            (Region::Key, self.regions.key(sizes)),
+            (Region::Entry, self.regions.entry),
         ] {
             self.rss.allocate(slot, region, class);
         }
@@ -206,12 +206,12 @@ impl Node {
     /// A key is being deleted; its TTL is gone already.
     pub(super) fn note_deleted_from_heap(&mut self, slot: Slot) {
         let sizes = self.keys.entries[slot as usize].sizes;
-        let [object, value] = sizes.value_classes(self.object_class);
+        let [object, value] = self.regions.value_classes(sizes);
         for (region, class) in [
-            (Region::Key, sizes.key_class()),
+            (Region::Key, self.regions.key(sizes)),
             (Region::Value, value),
             (Region::Object, object),
-            (Region::Entry, self.entry_class),
+            (Region::Entry, self.regions.entry),
         ] {
             self.rss.free(slot, region, class);
         }
@@ -220,7 +220,7 @@ impl Node {
     /// A value was replaced; `in_place`: what keeps its class stays where it is.
     pub(super) fn note_replaced_in_heap(&mut self, slot: Slot, before: Sizes, in_place: bool) {
         let after = self.keys.entries[slot as usize].sizes;
-        let (old, new) = (before.value_classes(self.object_class), after.value_classes(self.object_class));
+        let (old, new) = (self.regions.value_classes(before), self.regions.value_classes(after));
         for ((region, from), to) in [Region::Object, Region::Value].into_iter().zip(old).zip(new) {
             if !(in_place && from == to) {
                 self.rss.renew(slot, region, from, to);
@@ -230,12 +230,12 @@ impl Node {
 
     /// A key got its first TTL.
     pub(super) fn note_ttl_added_to_heap(&mut self, slot: Slot) {
-        self.rss.allocate(slot, Region::Timed, self.expires_entry_class);
+        self.rss.allocate(slot, Region::Timed, self.regions.timed);
     }
 
     /// A key lost its TTL.
     pub(super) fn note_ttl_removed_from_heap(&mut self, slot: Slot) {
-        self.rss.free(slot, Region::Timed, self.expires_entry_class);
+        self.rss.free(slot, Region::Timed, self.regions.timed);
     }
 
     /// A bucket array was made, or freed.

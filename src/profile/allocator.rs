@@ -26,6 +26,26 @@ impl Allocator {
     }
 }
 
+/// A figure that differs between builds (B).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByAllocator {
+    /// With the release's own jemalloc.
+    pub bundled: u64,
+    /// With the distribution's jemalloc.
+    pub system: u64,
+}
+
+impl ByAllocator {
+    /// The figure of one build (B).
+    #[must_use]
+    pub fn of(self, allocator: Allocator) -> u64 {
+        match allocator {
+            Allocator::Bundled => self.bundled,
+            Allocator::System => self.system,
+        }
+    }
+}
+
 /// jemalloc 5's size classes: multiples of the quantum up to 128, then four to each doubling.
 /// Source: jemalloc 5.3.0 `size_classes.h`; *measured* against the bins of servers of both quanta.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
