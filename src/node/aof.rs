@@ -2,7 +2,9 @@
 //!
 //! What is propagated to replicas is also appended to `aof_buf`, which one write empties before each sleep.  With
 //! `appendfsync everysec` a thread has it synced once a second; while the disk is still busy with the last second's, the
-//! buffer is kept back for up to two seconds.  A rewrite forks like a snapshot; from 7.0 on nothing is kept for it in memory.
+//! buffer is kept back for up to two seconds.  A rewrite forks like a snapshot.  Before 7.0 what is written meanwhile also
+//! goes to the child, in blocks of 10 MiB, which keeps what it has read in memory until it is done; later releases open a new
+//! file.
 //! Left out: the server's wait for a disk that is two seconds behind, or for `appendfsync always`.
 //! Source: redis 7.0.15 `src/aof.c` (`flushAppendOnlyFile`, `aofRewriteLimited`), `src/server.c` (`serverCron`); dynamics
 //! specification, section 4.2.
@@ -17,6 +19,13 @@ use crate::units::Micros;
 const POSTPONED_SECONDS: u64 = 2;
 /// An empty buffer is kept for the next writes while its allocation is below this (B).  Source: `flushAppendOnlyFile`.
 const KEPT_BELOW: u64 = 4000;
+/// A block of what the child has still to be told, and its header (B).  Source: 6.2, `AOF_RW_BUF_BLOCK_SIZE`, `aofrwblock`.
+const DIFF_BLOCK_BYTES: u64 = 10 << 20;
+const DIFF_BLOCK_HEADER: u64 = 16;
+/// The child reads up to a pipe's content whenever it has written so much (B).  Source: 6.2, `AOF_READ_DIFF_INTERVAL_BYTES`,
+/// `aofReadDiffFromParent`.
+const READ_EVERY: u64 = 10 << 10;
+const PIPE: u64 = 64 << 10;
 /// The kernel writes pages by itself after this (µs).  Source: `vm.dirty_expire_centisecs`, default.
 const KERNEL_WRITES_US: u64 = 30_000_000;
 /// Rewrites that may fail in a row before they wait, and how long they wait at most (min).  Source: `aofRewriteLimited`.
@@ -92,6 +101,9 @@ pub(super) struct Aof {
     postponed_since_s: Option<u64>,
     /// Changes that are on disk.
     synced_changes: u64,
+    /// What was written since the fork and has not gone to the child yet, and what has (B).
+    diff: u64,
+    told: u64,
     /// Rewrites that failed in a row, and until when the next one waits (µs).
     failures: u32,
     waits_until_us: u64,
@@ -124,10 +136,40 @@ impl Node {
 
     /// A propagated command of `bytes` is appended.
     pub(super) fn append_to_aof(&mut self, bytes: u64) {
-        if self.aof.buffer.append(bytes, self.classes) {
-            self.ledger.set(MemoryPart::AofBuffer, self.aof.buffer.class);
+        let grew = self.aof.buffer.append(bytes, self.classes);
+        if self.profile.aof_diff_buffer && self.child_kind() == Some(ChildKind::AofRewrite) {
+            self.aof.diff += bytes;
+        }
+        if grew {
+            self.charge_aof();
             self.note_peak();
         }
+    }
+
+    /// Charges the buffer, and the blocks that go to a child.
+    fn charge_aof(&mut self) {
+        let blocks =
+            self.aof.diff.div_ceil(DIFF_BLOCK_BYTES) * self.classes.class(DIFF_BLOCK_BYTES + DIFF_BLOCK_HEADER);
+        self.ledger.set(MemoryPart::AofBuffer, self.aof.buffer.class + blocks);
+    }
+
+    /// What `maxmemory` does not count (B).
+    #[inline]
+    pub(super) fn aof_not_counted(&self) -> u64 {
+        self.aof.buffer.class + self.aof.diff
+    }
+
+    /// The child reads what it can of what was written since the fork.
+    fn tell_child(&mut self) {
+        if self.aof.diff == 0 {
+            return;
+        }
+        let read = self.child_output() / READ_EVERY * PIPE;
+        let more = read.saturating_sub(self.aof.told).min(self.aof.diff);
+        self.aof.diff -= more;
+        self.aof.told += more;
+        self.child_keeps(self.aof.told);
+        self.charge_aof();
     }
 
     /// Before each sleep: the buffer is written, unless the disk is still busy with what was written before.
@@ -149,7 +191,7 @@ impl Node {
             self.aof.size += self.aof.buffer.length;
             self.aof.unsynced += self.aof.buffer.length;
             self.aof.buffer.empty();
-            self.ledger.set(MemoryPart::AofBuffer, self.aof.buffer.class);
+            self.charge_aof();
         }
         if self.aof.unsynced > 0 {
             self.begin_fsync(now_s);
@@ -196,6 +238,7 @@ impl Node {
             return;
         }
         self.flush_aof();
+        self.tell_child();
         let (min_size, percentage) = (self.config.auto_aof_rewrite_min_size.0, self.config.auto_aof_rewrite_percentage);
         let may_try = self.child.is_none() && self.now_us >= self.aof.waits_until_us;
         if may_try && self.aof.wants_rewrite(min_size, percentage) {
@@ -216,6 +259,8 @@ impl Node {
 
     /// A rewrite has ended: the file is what the child wrote, and what came since.
     pub(super) fn aof_rewrite_ended(&mut self, succeeded: bool) {
+        (self.aof.diff, self.aof.told) = (0, 0);
+        self.charge_aof();
         if succeeded {
             let since = self.aof.size - self.aof.at_fork.min(self.aof.size);
             self.aof.base = self.payload_bytes();

@@ -41,12 +41,14 @@ mod output_buffer;
 mod pending;
 pub mod persistence;
 mod pool;
+mod private_buffers;
 mod propagation;
 mod regions;
 pub mod replication;
 pub mod rss;
 mod slabs;
 mod starts;
+mod stream_buffer;
 mod tables;
 
 use crate::layout::string::{self, StringValue};
@@ -232,7 +234,12 @@ impl Node {
             allocator: setup.allocator,
             names: vec![propagation::Names::default(); setup.ids.len()],
             expired_in: u64::MAX,
-            replication: replication::Replication::new(setup.replicas, setup.role, classes, epoch_us),
+            replication: replication::Replication::new(
+                setup.replicas,
+                setup.role,
+                stream_buffer::StreamBuffer::new(profile.replication_buffer, classes),
+                epoch_us,
+            ),
             rss: rss::Rss::new(
                 setup.ids.iter().map(|&ids| ids as usize).sum(),
                 setup.allocator,
@@ -258,6 +265,7 @@ impl Node {
         node.ledger.set(MemoryPart::Startup, node.startup);
         if setup.replicas.iter().any(|replica| replica.attached) {
             node.note_replica_commands();
+            node.begin_replication();
         }
         node.charge_clients();
         node.note_peak();
@@ -333,7 +341,7 @@ impl Node {
     /// What `maxmemory` does not count (B): replication buffers beyond the backlog, and the AOF buffer.
     #[inline]
     fn not_counted(&self) -> u64 {
-        self.replication.not_counted(self.config.repl_backlog_size.0) + self.ledger.part(MemoryPart::AofBuffer)
+        self.replication.not_counted(self.config.repl_backlog_size.0) + self.aof_not_counted()
     }
 
     /// Whether memory is over `maxmemory`, were `more` bytes allocated.

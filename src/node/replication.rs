@@ -11,13 +11,14 @@
 
 mod sync;
 
-use super::backlog::{Backlog, TRIM_BEFORE_SLEEP, TRIM_ON_FEED};
+use super::backlog::{TRIM_BEFORE_SLEEP, TRIM_ON_FEED};
 use super::child::ChildKind;
 use super::ledger::MemoryPart;
 use super::link::{ClientClass, Consumer, LimitWatch, LinkSetup, OutputLimit};
 use super::notice::EventKind;
+use super::stream_buffer::StreamBuffer;
 use super::{Node, Role};
-use crate::profile::SizeClasses;
+use crate::profile::ReplicationBuffer;
 use crate::units::{Bytes, Micros};
 
 /// A replica hears of a new primary after this (µs).  Source: Sentinel asks for `INFO` every second during a failover, and
@@ -118,7 +119,7 @@ impl Replica {
 /// Replication at run time.
 #[derive(Debug)]
 pub(super) struct Replication {
-    backlog: Backlog,
+    backlog: StreamBuffer,
     replicas: Vec<Replica>,
     last_us: u64,
     /// A replica has ever attached: the backlog exists.
@@ -147,7 +148,7 @@ pub struct ReplicationInfo {
 }
 
 impl Replication {
-    pub(super) fn new(setups: &[ReplicaSetup], role: Role, classes: SizeClasses, now_us: u64) -> Replication {
+    pub(super) fn new(setups: &[ReplicaSetup], role: Role, backlog: StreamBuffer, now_us: u64) -> Replication {
         let replica = |setup: &ReplicaSetup| Replica {
             consumer: Consumer::new(setup.link.clone()),
             link: setup.link.clone(),
@@ -160,7 +161,7 @@ impl Replication {
             failed: 0,
         };
         Replication {
-            backlog: Backlog::new(classes),
+            backlog,
             replicas: setups.iter().map(replica).collect(),
             last_us: now_us,
             // A replica keeps a backlog too, for the day on which it is promoted.
@@ -177,10 +178,10 @@ impl Replication {
         self.begun
     }
 
-    /// The first offset that some replica still needs.
-    fn unsent(&self) -> u64 {
+    /// Frees what nobody needs.
+    fn trim(&mut self, size: u64, most: u64) {
         let fed = self.replicas.iter().filter(|replica| replica.is_fed());
-        fed.map(|replica| replica.sent).min().unwrap_or(self.backlog.offset())
+        self.backlog.trim(fed.map(|replica| replica.sent), size, most);
     }
 
     /// Bytes that the kernel holds for replicas (B).
@@ -212,9 +213,7 @@ impl Node {
     fn feed_stream(&mut self, bytes: u64) {
         if self.replication.backlog.append(bytes, self.config.repl_backlog_size.0) {
             self.check_replicas(DropCheck::Append);
-            let unsent = self.replication.unsent();
-            let size = self.config.repl_backlog_size.0;
-            self.replication.backlog.trim(unsent, size, TRIM_ON_FEED);
+            self.replication.trim(self.config.repl_backlog_size.0, TRIM_ON_FEED);
             self.charge_replication();
         }
     }
@@ -241,8 +240,7 @@ impl Node {
                 }
             }
         }
-        let unsent = replication.unsent();
-        replication.backlog.trim(unsent, self.config.repl_backlog_size.0, TRIM_BEFORE_SLEEP);
+        replication.trim(self.config.repl_backlog_size.0, TRIM_BEFORE_SLEEP);
         self.charge_replication();
     }
 
@@ -250,7 +248,9 @@ impl Node {
     fn check_replicas(&mut self, check: DropCheck) {
         let limit = self.config.client_output_buffer_limit.of(ClientClass::Replica);
         // Source: checkClientOutputBufferLimits: the backlog alone must not drop a replica.
-        let hard = if limit.hard.0 > 0 { limit.hard.0.max(self.config.repl_backlog_size.0) } else { 0 };
+        let shared = self.profile.replication_buffer == ReplicationBuffer::Shared;
+        let least = if shared && limit.hard.0 > 0 { self.config.repl_backlog_size.0 } else { 0 };
+        let hard = limit.hard.0.max(least);
         let limit = OutputLimit { hard: Bytes(hard), ..limit };
         let now = self.sim_time();
         for index in 0..self.replication.replicas.len() {
@@ -394,10 +394,10 @@ impl Node {
         let replication = &self.replication;
         let total = if replication.begun { replication.backlog.total() } else { 0 };
         let connected = replication.replicas.iter().filter(|replica| replica.is_fed()).count() as u64;
+        let for_replicas = replication.backlog.for_replicas(size, connected).min(total);
         ReplicationInfo {
-            mem_clients_slaves: if connected > 0 { total.saturating_sub(size) } else { 0 },
-            mem_replication_backlog: total - if connected > 0 { total.saturating_sub(size) } else { 0 }
-                + replication.backlog.index_bytes(),
+            mem_clients_slaves: for_replicas,
+            mem_replication_backlog: total - for_replicas + replication.backlog.index_bytes(),
             mem_total_replication_buffers: total,
             mem_not_counted_for_evict: self.not_counted(),
             connected_slaves: connected,

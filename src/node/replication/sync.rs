@@ -27,7 +27,7 @@ impl Node {
             return;
         }
         self.counters.sync_full += 1;
-        self.replication.begun = true;
+        self.begin_replication();
         // A child that writes a file for another replica will do for this one too: it gets that one's place in the stream.
         let joins = !self.config.repl_diskless_sync && self.child_kind() == Some(ChildKind::Sync);
         let saving = self.replication.replicas.iter().find(|other| joins && other.state == ReplicaState::Saves);
@@ -40,6 +40,13 @@ impl Node {
             }
             None => replica.state = ReplicaState::WaitsForFork { since: self.now_us },
         }
+    }
+
+    /// The backlog is made, if there is none.
+    pub(in crate::node) fn begin_replication(&mut self) {
+        self.replication.begun = true;
+        self.replication.backlog.create(self.config.repl_backlog_size.0);
+        self.charge_replication();
     }
 
     /// Forks for the replicas that wait, when no child lives and, diskless, the first has waited for the delay.
