@@ -234,6 +234,13 @@ mod tests {
             ("redis-7.0", Allocator::Bundled, 2_226, 22_698),
             ("redis-7.0", Allocator::System, 2_258, 22_730),
             ("redis-7.2", Allocator::Bundled, 2_362, 22_834),
+            ("redis-7.4", Allocator::Bundled, 2_362, 22_834),
+            ("redis-8.0", Allocator::System, 2_410, 2_410),
+            ("valkey-8.0", Allocator::Bundled, 2_354, 2_354),
+            ("valkey-8.0", Allocator::System, 2_394, 2_394),
+            ("valkey-8.1", Allocator::System, 1_834, 1_834),
+            ("valkey-9.1", Allocator::System, 1_834, 1_834),
+            ("redis-6.2", Allocator::Bundled, 20_954, 61_906),
         ] {
             let mut clients = clients(name, allocator);
             // The index of client ids and the list node differ by a few bytes between allocators.

@@ -14,7 +14,7 @@ mod valkey_8_0;
 mod valkey_8_1;
 mod valkey_9_1;
 
-pub use allocator::{Allocator, ByAllocator, SizeClasses};
+pub use allocator::{Allocator, ByAllocator, CHUNK_HEADER, MMAP_THRESHOLD, SizeClasses};
 
 /// How a key, the object of its value and its entry in the main table are allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
