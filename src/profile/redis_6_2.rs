@@ -1,10 +1,11 @@
 //! Redis 6.2: what differs from 7.0.  Source: redis 6.2.16 as restated in the memory-layout specification.
 
-use super::{ByAllocator, Defaults, Profile, QueryBuffer, ReplicationBuffer};
+use super::{Allocator, ByAllocator, Defaults, Profile, QueryBuffer, ReplicationBuffer};
 
 /// Redis 6.2.16.
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-6.2",
+    measured: &[Allocator::Bundled, Allocator::Libc],
     // measured: redis 6.2.16, default configuration; 6.2.14 built with glibc.  assumed: the system build has what 7.0's
     // has more
     startup: ByAllocator { bundled: 812_088, system: 829_728, libc: 887_520 },

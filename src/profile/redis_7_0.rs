@@ -1,13 +1,14 @@
 //! Redis 7.0.  Source: redis 7.0.15 as restated in the memory-layout specification; startup figures *measured*.
 
 use super::{
-    ByAllocator, ChildRules, Defaults, EventLoop, KeyLayout, Profile, QueryBuffer, ReplicationBuffer, ShrinkRule,
-    TableLayout,
+    Allocator, ByAllocator, ChildRules, Defaults, EventLoop, KeyLayout, Profile, QueryBuffer, ReplicationBuffer,
+    ShrinkRule, TableLayout,
 };
 
 /// Redis 7.0.15.
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-7.0",
+    measured: &[Allocator::Bundled, Allocator::System],
     // source: src/server.h, struct redisObject
     robj: 16,
     key_layout: KeyLayout::Separate,

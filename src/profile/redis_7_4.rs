@@ -1,10 +1,11 @@
 //! Redis 7.4: what differs from 7.2.  Source: redis 7.4.1 as restated in the memory-layout specification.
 
-use super::{ByAllocator, ChildRules, Kvstore, Profile, ShrinkRule};
+use super::{Allocator, ByAllocator, ChildRules, Kvstore, Profile, ShrinkRule};
 
 /// Redis 7.4.1.
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-7.4",
+    measured: &[Allocator::Bundled],
     // measured: redis 7.4.1, default configuration, Lua included.  assumed: the system build has what 7.0's has more
     startup: ByAllocator { bundled: 946_336, system: 963_976, libc: 1_021_768 },
     // measured, bundled; assumed for the system allocator (7.0's difference added)

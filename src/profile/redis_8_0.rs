@@ -1,11 +1,12 @@
 //! Redis 8.0: what differs from 7.4.  Source: redis 8.0 as restated in the memory-layout specification; *measured* on
 //! Debian's 8.0.2.
 
-use super::{ByAllocator, EventLoop, Kvstore, Profile, QueryBuffer};
+use super::{Allocator, ByAllocator, EventLoop, Kvstore, Profile, QueryBuffer};
 
 /// Redis 8.0.2.
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-8.0",
+    measured: &[Allocator::System],
     // measured: Debian's 8.0.2, system jemalloc.  assumed: the bundled build has what 7.0's has less, and Lua's memory
     // besides, which its allocator counts (65 KB, 7.4)
     startup: ByAllocator { bundled: 718_568, system: 670_872, libc: 794_000 },

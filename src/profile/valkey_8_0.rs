@@ -1,10 +1,11 @@
 //! Valkey 8.0: what differs from Redis 7.4.  Source: valkey 8.0.1 as restated in the memory-layout specification.
 
-use super::{ByAllocator, Defaults, KeyLayout, Kvstore, Profile, QueryBuffer};
+use super::{Allocator, ByAllocator, Defaults, KeyLayout, Kvstore, Profile, QueryBuffer};
 
 /// Valkey 8.0.1.
 pub(super) const PROFILE: Profile = Profile {
     name: "valkey-8.0",
+    measured: &[Allocator::Bundled],
     // source: src/dict.c, embedded entries: value, next, offset; measured: a key of 20 bytes takes 48
     key_layout: KeyLayout::InEntry { entry: 17 },
     // source: src/kvstore.c; measured: overhead of a loaded server beyond entries and buckets, 280 bytes, 352 with TTLs

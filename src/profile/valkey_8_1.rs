@@ -1,11 +1,12 @@
 //! Valkey 8.1: what differs from 8.0.  Source: valkey 8.1 as restated in the memory-layout specification, section 15.4;
 //! *measured* on Debian's 8.1.1.
 
-use super::{ByAllocator, ChildRules, KeyLayout, Kvstore, ObjectLayout, Profile, ShrinkRule, TableLayout};
+use super::{Allocator, ByAllocator, ChildRules, KeyLayout, Kvstore, ObjectLayout, Profile, ShrinkRule, TableLayout};
 
 /// Valkey 8.1.1.
 pub(super) const PROFILE: Profile = Profile {
     name: "valkey-8.1",
+    measured: &[Allocator::System],
     // source: src/object.c, createEmbeddedStringObjectWithKeyAndExpire, KEY_SIZE_TO_INCLUDE_EXPIRE_THRESHOLD
     key_layout: KeyLayout::InObject(ObjectLayout { embed_max: 64, embedded_head: 16, long_key: 128 }),
     // source: src/hashtable.c

@@ -1,11 +1,12 @@
 //! Valkey 9.1: what differs from 8.1.  Source: valkey 9.1 as restated in the memory-layout specification, section 15.5;
 //! *measured* on Debian's 9.1.2.
 
-use super::{ByAllocator, KeyLayout, Kvstore, ObjectLayout, Profile, QueryBuffer};
+use super::{Allocator, ByAllocator, KeyLayout, Kvstore, ObjectLayout, Profile, QueryBuffer};
 
 /// Valkey 9.1.2.
 pub(super) const PROFILE: Profile = Profile {
     name: "valkey-9.1",
+    measured: &[Allocator::System],
     // source: src/object.c: an embedded value leaves the pointer out, objects of 128 bytes hold their value
     key_layout: KeyLayout::InObject(ObjectLayout { embed_max: 128, embedded_head: 8, long_key: 128 }),
     // measured: `CLIENT LIST` of a client that sends 256 commands at a time

@@ -160,7 +160,7 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         host: host(&table, directives.config().disable_thp),
         policy: policy(&table),
         thresholds: table.get("thresholds").map(|item| threshold::thresholds(&item)).unwrap_or_default(),
-        warnings: directives.warnings(),
+        warnings: directives.warnings().into_iter().chain(profile.unconfirmed(allocator)).collect(),
         config: directives.into_config(),
         keyspaces,
         traffic,
