@@ -144,3 +144,9 @@ fn eviction_expiry_and_snapshots_on_tables_of_buckets() {
     check("expiry.valkey-8.1.1-debian.jsonl", 1);
     check("cow.valkey-8.1.1-debian.jsonl", 1);
 }
+
+#[test]
+fn eviction_on_redis_6_2_and_expiry_on_valkey_9_1() {
+    check("eviction.redis-6.2.14-libc.jsonl", 1);
+    check("expiry.valkey-9.1.2-debian.jsonl", 1);
+}
