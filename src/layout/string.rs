@@ -224,6 +224,45 @@ mod tests {
     }
 
     #[test]
+    fn objects_that_hold_their_key_cost_what_servers_were_measured_to_take() {
+        // Valkey 8.1.1 and 9.1.2 with the system allocator: bytes a key of the recorded `static` cases, table left out.
+        let classes = Allocator::System.classes();
+        for (release, key, len, embedded, total) in [
+            ("valkey-8.1", 8, 44, false, 32 + 48),
+            ("valkey-8.1", 16, 8, true, 48),
+            ("valkey-8.1", 16, 32, false, 48 + 48),
+            ("valkey-8.1", 16, 100, false, 48 + 112),
+            ("valkey-8.1", 100, 20, false, 128 + 32),
+            ("valkey-8.1", 8, 1, true, 32),
+            ("valkey-9.1", 8, 45, true, 80),
+            ("valkey-9.1", 16, 32, true, 64),
+            ("valkey-9.1", 16, 100, false, 48 + 112),
+            ("valkey-9.1", 64, 44, true, 128),
+            ("valkey-9.1", 100, 20, false, 128 + 32),
+        ] {
+            let profile = Profile::find(release).expect("a listed profile");
+            let crate::profile::KeyLayout::InObject(layout) = profile.key_layout else { panic!("{release}") };
+            let value = with_key(written(len, profile, classes), len, key, false, layout, profile, classes);
+            assert_eq!(value.encoding == Encoding::Embstr, embedded, "{release} {key} {len}");
+            assert_eq!(value.total, total, "{release} {key} {len}");
+        }
+    }
+
+    #[test]
+    fn room_for_a_time_of_expiry_is_free_where_the_class_leaves_it() {
+        let classes = Allocator::System.classes();
+        let profile = Profile::find("valkey-8.1").expect("a listed profile");
+        let crate::profile::KeyLayout::InObject(layout) = profile.key_layout else { panic!("layout") };
+        let integer =
+            |key, timed| with_key(integer(5, false, profile, classes), 0, key, timed, layout, profile, classes);
+        // 16 + 1 + 18 = 35 of 48 leave 13; 16 + 1 + 29 = 46 leave 2.
+        assert_eq!((integer(16, false).total, integer(16, false).expire_room), (48, true));
+        assert_eq!((integer(27, false).total, integer(27, false).expire_room), (48, false));
+        assert_eq!((integer(27, true).total, integer(27, true).expire_room), (64, true));
+        assert!(integer(128, false).expire_room, "long keys have it always");
+    }
+
+    #[test]
     fn strings_grow_as_a_server_was_seen_to_grow_them() {
         // Measured, redis 7.0.15 with the system allocator: length written, class of its bytes after SET and one APPEND
         // of a byte, after SETRANGE into nothing and one APPEND of a byte.

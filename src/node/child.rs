@@ -168,6 +168,7 @@ impl Node {
             cow.set_resident(class, bytes);
         }
         cow.set_dirty(self.rss.dirty_bytes());
+        cow.set_keeps_saved(!self.profile.child_dismisses);
         cow
     }
 

@@ -11,7 +11,7 @@
 
 use super::Node;
 use super::ledger::MemoryPart;
-use crate::profile::{Profile, QueryBuffer, SizeClasses};
+use crate::profile::{EventLoop, Profile, QueryBuffer, SizeClasses};
 
 /// Smallest and largest reply buffer (B).  Source: `PROTO_REPLY_MIN_BYTES`, `PROTO_REPLY_CHUNK_BYTES`.
 const REPLY_BUFFER_MIN: u64 = 1024;
@@ -22,6 +22,10 @@ const QUERY_BUFFER_REQUEST: u64 = 5 + 16 * 1024 + 1;
 const QUERY_BUFFER_GREEDY_REQUEST: u64 = 5 + 2 * 16 * 1024 + 1;
 /// An empty query buffer (B).
 const QUERY_BUFFER_EMPTY_REQUEST: u64 = 4;
+/// Descriptors that an event loop has room for at first, where it grows.  Source: `INITIAL_EVENT`.
+const EVENTS_INITIAL: u64 = 1024;
+/// Descriptors of a server that are no clients': log, pipes, poll, listeners.  *assumed*: a handful.
+const DESCRIPTORS_BESIDE: u64 = 10;
 /// Query buffers of connections idle for this long are freed (s).  Source: `clientsCronResizeQueryBuffer`.
 const IDLE_SECONDS: usize = 2;
 /// The peak use of reply buffers is forgotten after this long (s).  Source: `REPLY_BUFFER_DEFAULT_PEAK_RESET_TIME`.
@@ -67,6 +71,7 @@ pub(super) struct Clients {
     empty_query_buffer: u64,
     /// Reply buffers are allocations of their own.
     reply_buffers: bool,
+    event_loop: EventLoop,
     classes: SizeClasses,
     seconds: u64,
     /// Replicas connected: each acknowledges once a second, so that its query buffer stays.
@@ -97,6 +102,7 @@ impl Clients {
             query_buffer: class(query_buffer),
             empty_query_buffer: class(empty_query_buffer),
             reply_buffers: profile.reply_buffer_adaptive,
+            event_loop: profile.event_loop,
             classes,
             seconds: 0,
             replicas: 0,
@@ -112,10 +118,20 @@ impl Clients {
 
     /// Everything that connections cost (B).
     fn total(&self) -> u64 {
+        let groups = self.groups.iter().map(|g| u64::from(g.setup.connections) * self.fixed + self.buffers(g));
         let replica = self.fixed + self.classes.class(REPLY_BUFFER_MIN) + self.query_buffer;
-        let groups: u64 =
-            self.groups.iter().map(|g| u64::from(g.setup.connections) * self.fixed + self.buffers(g)).sum();
-        groups + self.replicas * replica
+        groups.sum::<u64>() + self.replicas * replica + self.event_loop_growth()
+    }
+
+    /// What the event loop's arrays have grown by, where they grow as descriptors come (B): they double.
+    /// Source: redis 8.0 `src/ae.c`, `aeCreateFileEvent`.
+    fn event_loop_growth(&self) -> u64 {
+        if self.event_loop == EventLoop::ByMaxclients {
+            return 0;
+        }
+        let arrays = |descriptors: u64| self.classes.class(32 * descriptors) + self.classes.class(8 * descriptors);
+        let descriptors = (self.connections() + DESCRIPTORS_BESIDE).next_power_of_two().max(EVENTS_INITIAL);
+        arrays(descriptors) - arrays(EVENTS_INITIAL)
     }
 
     /// `mem_clients_normal`: structs and buffers, without the lists around them (B).
@@ -245,6 +261,13 @@ mod tests {
             ("redis-7.0", Allocator::Bundled, 2_226, 22_698),
             ("redis-7.0", Allocator::System, 2_258, 22_730),
             ("redis-7.2", Allocator::Bundled, 2_362, 22_834),
+            ("redis-7.4", Allocator::Bundled, 2_362, 22_834),
+            ("redis-8.0", Allocator::System, 2_410, 2_410),
+            ("valkey-8.0", Allocator::Bundled, 2_354, 2_354),
+            ("valkey-8.0", Allocator::System, 2_394, 2_394),
+            ("valkey-8.1", Allocator::System, 1_834, 1_834),
+            ("valkey-9.1", Allocator::System, 1_834, 1_834),
+            ("redis-6.2", Allocator::Bundled, 20_954, 61_906),
         ] {
             let mut clients = clients(name, allocator);
             // The index of client ids and the list node differ by a few bytes between allocators.

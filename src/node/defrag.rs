@@ -94,7 +94,7 @@ impl super::rss::Rss {
     fn fillings(&self) -> Vec<(u64, u64)> {
         match self.heap() {
             Heap::Exact { slabs, .. } => slabs.fillings(),
-            Heap::MeanField(_) => Vec::new(),
+            Heap::MeanField(_) | Heap::HighWater(_) => Vec::new(),
         }
     }
 

@@ -15,7 +15,6 @@ use super::child_buckets::ChildBuckets;
 use super::keys::{Chain, NIL, Slot};
 use crate::hint::{huge_pages, prefetch};
 use crate::profile::{Profile, ShrinkRule, TableLayout};
-use rand::Rng;
 
 /// Buckets of the first array.  Source: `DICT_HT_INITIAL_SIZE`.
 pub(crate) const INITIAL_BUCKETS: u64 = 4;
@@ -32,17 +31,8 @@ const EMPTY_VISITS_PER_STEP: usize = 10;
 /// after the other, entries and keys are not.
 const BUCKETS_PER_ENTRY: u64 = 64;
 
-/// Buckets that sampling may look at for each key wanted.  Source: `dictGetSomeKeys`, `count*10`.
-const SAMPLE_STEPS_PER_KEY: usize = 10;
-
-/// Empty buckets in a row after which sampling starts elsewhere.  Source: `dictGetSomeKeys`.
-const SAMPLE_EMPTY_RUN: usize = 5;
-
 /// Most keys drawn in one sample: `maxmemory-samples` is at most this.
 pub(crate) const MAX_SAMPLES: usize = 64;
-
-/// Keys among which a random key is chosen where a bucket has seven places.  Source: `WEAK_RANDOM_SAMPLE_SIZE`.
-const RANDOM_SAMPLE: usize = 7;
 
 /// Thousandths of a percent.
 const WHOLE: u64 = 100_000;
@@ -378,91 +368,6 @@ impl Dict {
         RehashEnded { freed_buckets, buckets: self.heads[0].len() as u64 }
     }
 
-    /// Draws up to `wanted` entries that stand near each other: a run of buckets from one random start, a random word of
-    /// which the lower bits are taken.  Returns how many were put into `sample`.
-    pub(crate) fn sample(
-        &self,
-        wanted: usize,
-        start: u64,
-        chain: &impl Chain,
-        rng: &mut impl Rng,
-        sample: &mut [Slot; MAX_SAMPLES],
-    ) -> usize {
-        let count = wanted.min(self.len() as usize).min(MAX_SAMPLES);
-        match self.layout {
-            TableLayout::Buckets => self.sample_by_scans(count, start, chain, rng, sample),
-            _ if self.whole_chains => self.sample_run::<true>(count, start, chain, rng, sample),
-            _ => self.sample_run::<false>(count, start, chain, rng, sample),
-        }
-    }
-
-    /// Draws keys from a run of buckets; `WHOLE`: whole chains.
-    #[inline]
-    fn sample_run<const WHOLE: bool>(
-        &self,
-        count: usize,
-        start: u64,
-        chain: &impl Chain,
-        rng: &mut impl Rng,
-        sample: &mut [Slot; MAX_SAMPLES],
-    ) -> usize {
-        let tables = if self.rehashing() { 2 } else { 1 };
-        let mask = self.heads[0].len().max(self.heads[1].len()) - 1;
-        let mut at = start as usize & mask;
-        let (mut stored, mut empty, mut steps) = (0, 0, count * SAMPLE_STEPS_PER_KEY);
-        while stored < count && steps > 0 {
-            steps -= 1;
-            for table in 0..tables {
-                if let (0, Some(moved)) = (table, self.rehash_at)
-                    && at < moved
-                {
-                    // Moved already; where the new array is smaller, jump to what is left of the old one.
-                    if at < self.heads[1].len() {
-                        continue;
-                    }
-                    at = moved;
-                }
-                let Some(&head) = self.heads[table].get(at) else { continue };
-                if head == NIL {
-                    empty += 1;
-                    if empty >= SAMPLE_EMPTY_RUN && empty > count {
-                        at = rng.next_u64() as usize & mask;
-                        empty = 0;
-                    }
-                    continue;
-                }
-                empty = 0;
-                stored = if WHOLE {
-                    store_chain(head, stored, count, chain, rng, sample)
-                } else {
-                    store_first(head, stored, count, chain, sample)
-                };
-                if stored >= count {
-                    return count;
-                }
-            }
-            at = (at + 1) & mask;
-        }
-        stored.min(count)
-    }
-
-    /// Draws keys by scans from random places, a whole chain each, until `count` were seen.
-    fn sample_by_scans(
-        &self,
-        count: usize,
-        start: u64,
-        chain: &impl Chain,
-        rng: &mut impl Rng,
-        sample: &mut [Slot; MAX_SAMPLES],
-    ) -> usize {
-        let (mut stored, mut cursor) = (0, start);
-        while stored < count {
-            self.scan(cursor, |head| stored = store_chain(head, stored, count, chain, rng, sample));
-            cursor = rng.next_u64();
-        }
-        stored.min(count)
-    }
-
     /// First entries of `length` buckets from where a sample with this start begins; fewer at the table's end, and while
     /// rehashing only those of the new array.
     pub(crate) fn run(&self, start: u64, length: usize) -> &[Slot] {
@@ -477,32 +382,6 @@ impl Dict {
     pub(crate) fn prefetch_bucket(&self, hash: u32) {
         let heads = &self.heads[usize::from(self.rehashing())];
         prefetch(heads, hash as usize & heads.len().wrapping_sub(1));
-    }
-
-    /// Draws one entry: a random non-empty bucket, then uniformly from its chain.  The table must not be empty.
-    pub(crate) fn random_entry(&self, chain: &impl Chain, rng: &mut impl Rng) -> Slot {
-        if self.layout == TableLayout::Buckets {
-            let mut sample = [NIL; MAX_SAMPLES];
-            let start = rng.next_u64();
-            let drawn = self.sample(RANDOM_SAMPLE, start, chain, rng, &mut sample);
-            return sample[(rng.next_u64() % drawn as u64) as usize];
-        }
-        let head = loop {
-            let head = match self.rehash_at {
-                None => self.heads[0][rng.next_u64() as usize & (self.heads[0].len() - 1)],
-                Some(moved) => {
-                    let old = self.heads[0].len();
-                    let at = moved + (rng.next_u64() % (self.buckets() - moved as u64)) as usize;
-                    if at < old { self.heads[0][at] } else { self.heads[1][at - old] }
-                }
-            };
-            if head != NIL {
-                break head;
-            }
-        };
-        let length = std::iter::successors(Some(head), |&at| Some(chain.next(at)).filter(|&next| next != NIL)).count();
-        let nth = (rng.next_u64() % length as u64) as usize;
-        (0..nth).fold(head, |at, _| chain.next(at))
     }
 
     /// Visits the first entry of every bucket in the order of an iterator.  Source: `dictNext`.
@@ -546,54 +425,13 @@ impl Dict {
     }
 }
 
-/// Keeps the entries of one chain in the sample: the first `count` seen, then by reservoir.  Returns how many were
-/// seen so far.
-#[inline]
-fn store_chain(
-    head: Slot,
-    mut stored: usize,
-    count: usize,
-    chain: &impl Chain,
-    rng: &mut impl Rng,
-    sample: &mut [Slot; MAX_SAMPLES],
-) -> usize {
-    let mut at = head;
-    while at != NIL {
-        if stored < count {
-            sample[stored] = at;
-        } else {
-            let place = (rng.next_u64() % (stored as u64 + 1)) as usize;
-            if place < count {
-                sample[place] = at;
-            }
-        }
-        at = chain.next(at);
-        stored += 1;
-    }
-    stored
-}
-
-/// Keeps the first entries of one chain, up to `count` in all.  Returns how many are kept.
-fn store_first(
-    head: Slot,
-    mut stored: usize,
-    count: usize,
-    chain: &impl Chain,
-    sample: &mut [Slot; MAX_SAMPLES],
-) -> usize {
-    let mut at = head;
-    while at != NIL && stored < count {
-        sample[stored] = at;
-        at = chain.next(at);
-        stored += 1;
-    }
-    stored
-}
-
 /// The cursor after `cursor` in an order that survives resizes: incremented with its bits reversed.
 fn next_reverse_binary(cursor: u64, mask: u64) -> u64 {
     (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits()
 }
+
+#[path = "dict_sampling.rs"]
+mod sampling;
 
 #[cfg(test)]
 #[path = "dict_tests.rs"]

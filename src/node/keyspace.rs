@@ -31,9 +31,10 @@ impl Node {
         self.main.insert(slot, &mut MainChain(&mut self.keys.entries));
         self.charge_beside_arrays(TableName::Main);
         self.ledger.charge(MemoryPart::Entries, self.regions.entry);
-        self.ledger.charge(MemoryPart::Keys, self.regions.key(sizes));
+        let key_class = self.regions.key(sizes);
+        self.ledger.charge(MemoryPart::Keys, key_class);
         self.ledger.charge(MemoryPart::Values, sizes.value_total());
-        let bytes = self.key_bytes(sizes);
+        let bytes = self.regions.entry + key_class + sizes.value_total();
         let keyspace = &mut self.keyspaces[key.keyspace as usize];
         keyspace.keys += 1;
         keyspace.bytes += bytes;
@@ -61,9 +62,11 @@ impl Node {
         }
         let sizes = self.keys.entries[slot as usize].sizes;
         self.ledger.release(MemoryPart::Entries, self.regions.entry);
-        self.ledger.release(MemoryPart::Keys, self.regions.key(sizes));
-        self.ledger.release(MemoryPart::Values, sizes.value_total());
-        let bytes = self.key_bytes(sizes);
+        let key_class = self.regions.key(sizes);
+        self.ledger.release(MemoryPart::Keys, key_class);
+        let value_total = sizes.value_total();
+        self.ledger.release(MemoryPart::Values, value_total);
+        let bytes = self.regions.entry + key_class + value_total;
         let keyspace = &mut self.keyspaces[sizes.keyspace as usize];
         keyspace.keys -= 1;
         keyspace.bytes -= bytes;

@@ -41,6 +41,15 @@ impl Regions {
         }
     }
 
+    /// Allocations of a key with a short value, its expires entry left out.
+    pub(super) fn allocations(&self) -> u64 {
+        match self.layout {
+            KeyLayout::Separate => 3,
+            KeyLayout::InEntry { .. } => 2,
+            KeyLayout::InObject(_) => 1,
+        }
+    }
+
     /// Whether links between keys of the main table stand in the allocation of the key string.
     pub(super) fn key_is_entry(&self) -> bool {
         matches!(self.layout, KeyLayout::InEntry { .. })

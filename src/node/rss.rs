@@ -2,6 +2,7 @@
 //!
 //! With up to two million ids every region's slab is known (see `slabs`).  Beyond, each size class is followed as a whole
 //! (see `mean_field`).
+//! glibc has no slabs: its heap keeps the most that it ever took, and serves any size from what was freed.
 //! Source: dynamics specification, sections 5.3 to 5.5.
 
 use super::Node;
@@ -9,10 +10,12 @@ use super::keys::{Region, Sizes, Slot};
 use super::ledger::{KEYSPACE_PARTS, MemoryPart};
 use super::mean_field::MeanField;
 use super::slabs::{Place, Slabs};
-use crate::profile::Allocator;
+use crate::profile::{Allocator, CHUNK_HEADER};
 
 /// Ids up to which regions are followed one by one.
 const EXACT_KEYS: usize = 2_000_000;
+/// The largest object with its value in it (B).
+const EMBEDDED_MOST: u64 = 128;
 /// What the allocator's own structures take (B).  *measured*: `allocator_resident` less `allocator_active` of idle
 /// servers, the same within 4 % on 7.0.15 (both allocators) and 7.2.6.
 const METADATA: u64 = 2_600_000;
@@ -31,6 +34,8 @@ impl ProcessMemory {
         match allocator {
             Allocator::Bundled => ProcessMemory { active: 330_000, process: 2_180_000 },
             Allocator::System => ProcessMemory { active: 861_000, process: 7_627_000 },
+            // measured: an idle 6.2.14 built with glibc
+            Allocator::Libc => ProcessMemory { active: 0, process: 3_400_000 },
         }
     }
 }
@@ -45,6 +50,9 @@ pub(super) enum Heap {
     Exact { slabs: Slabs, places: Vec<Places> },
     /// Class by class.
     MeanField(MeanField),
+    /// glibc's heap: the most that chunks ever took, since freed chunks are used again and only the heap's end is given
+    /// back (B).  Bucket arrays are mappings, and come and go.
+    HighWater(u64),
 }
 
 /// Resident memory at run time.
@@ -57,7 +65,9 @@ pub(super) struct Rss {
 impl Rss {
     /// A server with an id space of `ids`.
     pub(super) fn new(ids: usize, allocator: Allocator, cache_oblivious: bool) -> Rss {
-        let heap = if ids <= EXACT_KEYS {
+        let heap = if allocator == Allocator::Libc {
+            Heap::HighWater(0)
+        } else if ids <= EXACT_KEYS {
             Heap::Exact { slabs: Slabs::new(cache_oblivious), places: Vec::new() }
         } else {
             Heap::MeanField(MeanField::default())
@@ -79,7 +89,7 @@ impl Rss {
     pub(super) fn dirty_bytes(&self) -> u64 {
         match &self.heap {
             Heap::Exact { slabs, .. } => slabs.dirty_bytes(),
-            Heap::MeanField(_) => 0,
+            Heap::MeanField(_) | Heap::HighWater(_) => 0,
         }
     }
 
@@ -88,6 +98,7 @@ impl Rss {
         match &self.heap {
             Heap::Exact { slabs, .. } => slabs.resident_by_class().collect(),
             Heap::MeanField(field) => field.held_by_class().collect(),
+            Heap::HighWater(_) => Vec::new(),
         }
     }
 
@@ -100,6 +111,7 @@ impl Rss {
                 places[slot as usize][region as usize] = slabs.allocate(class);
             }
             Heap::MeanField(field) => field.allocate(class),
+            Heap::HighWater(_) => {}
         }
     }
 
@@ -107,6 +119,7 @@ impl Rss {
         match &mut self.heap {
             Heap::Exact { slabs, places } => slabs.free(class, places[slot as usize][region as usize]),
             Heap::MeanField(field) => field.free(class),
+            Heap::HighWater(_) => {}
         }
     }
 
@@ -122,7 +135,7 @@ impl Rss {
                 field.allocate(to);
                 field.free(from);
             }
-            Heap::MeanField(_) => {}
+            Heap::MeanField(_) | Heap::HighWater(_) => {}
         }
     }
 }
@@ -151,12 +164,39 @@ impl Node {
                 (slabs.cached_bytes(), slabs.active_bytes(), slabs.dirty_bytes(), slabs.metadata_bytes())
             }
             Heap::MeanField(field) => (0, (field.held() + self.tables_bytes()).max(followed), 0, 0),
+            Heap::HighWater(most) => return self.glibc_info(*most),
         };
         let allocated = self.ledger.used() + cached;
         let active = (others + held + self.rss.process.active).max(allocated);
         let resident = active + dirty + metadata + METADATA;
         let rss = resident + self.rss.process.process - self.untouched_bytes().min(held);
         AllocatorInfo { allocated, active, resident, rss }
+    }
+
+    /// What `INFO memory` says without jemalloc: `allocator_active` and `_resident` are the process's.
+    /// Source: redis 7.0.15 `src/server.c`, `cronUpdateMemoryStats`.
+    fn glibc_info(&self, most: u64) -> AllocatorInfo {
+        let chunks = self.glibc_chunks();
+        let unused = most.saturating_sub(chunks);
+        let headers = chunks - self.glibc_chunk_bytes();
+        let used = self.ledger.used();
+        let rss = used + headers + unused + self.rss.process.process - self.untouched_bytes();
+        AllocatorInfo { allocated: used, active: rss, resident: rss, rss }
+    }
+
+    /// Usable bytes of the keys' chunks, arrays left out (B).
+    fn glibc_chunk_bytes(&self) -> u64 {
+        let arrays = [MemoryPart::MainTable, MemoryPart::ExpiresTable];
+        KEYSPACE_PARTS.iter().filter(|part| !arrays.contains(part)).map(|&part| self.ledger.part(part)).sum()
+    }
+
+    /// The same with their headers (B).
+    fn glibc_chunks(&self) -> u64 {
+        let (keys, values) = (self.main.len(), self.ledger.part(MemoryPart::Values));
+        // Where the mean value is larger than what an object can hold, values have chunks of their own.
+        let raw = if values > keys * EMBEDDED_MOST { keys } else { 0 };
+        let chunks = keys * self.regions.allocations() + raw + self.expires.len();
+        self.glibc_chunk_bytes() + CHUNK_HEADER * chunks
     }
 
     /// Pages of new bucket arrays that no entry has moved to yet: zeroed by the kernel, not resident (B).
@@ -172,7 +212,9 @@ impl Node {
     /// Cron's part: dirty pages decay; a heap that is followed as a whole is fitted to what lives.
     pub(super) fn rss_cron(&mut self) {
         let now_us = self.now_us;
+        let chunks = self.glibc_chunks();
         match &mut self.rss.heap {
+            Heap::HighWater(most) => *most = chunks.max(*most),
             Heap::Exact { slabs, .. } => slabs.tick(now_us),
             Heap::MeanField(field) => field.fit(),
         }
@@ -258,6 +300,7 @@ impl Node {
                 places.clear();
             }
             Heap::MeanField(field) => *field = MeanField::default(),
+            Heap::HighWater(most) => *most = 0,
         }
     }
 }

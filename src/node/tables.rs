@@ -167,8 +167,9 @@ impl Node {
             TableName::Main => self.main.resize(buckets),
             TableName::Expires => self.expires.resize(buckets),
         };
-        self.ledger.charge(table.part(), buckets * bucket_bytes);
-        self.note_array_in_heap(buckets * bucket_bytes, true);
+        let bytes = self.classes.class(buckets * bucket_bytes);
+        self.ledger.charge(table.part(), bytes);
+        self.note_array_in_heap(bytes, true);
         if rehashes {
             self.ledger.charge(table.part(), self.rehashing_node());
         }
@@ -268,7 +269,7 @@ impl Node {
             return;
         }
         if let Some(RehashEnded { freed_buckets, buckets }) = work(self) {
-            let freed_bytes = freed_buckets * self.dict(table).bucket_bytes();
+            let freed_bytes = self.classes.class(freed_buckets * self.dict(table).bucket_bytes());
             self.ledger.release(table.part(), freed_bytes + self.rehashing_node());
             self.note_array_in_heap(freed_bytes, false);
             if freed_buckets.max(buckets) >= EVENT_MIN_BUCKETS {

@@ -14,7 +14,7 @@ mod valkey_8_0;
 mod valkey_8_1;
 mod valkey_9_1;
 
-pub use allocator::{Allocator, ByAllocator, SizeClasses};
+pub use allocator::{Allocator, ByAllocator, CHUNK_HEADER, MMAP_THRESHOLD, SizeClasses};
 
 /// How a key, the object of its value and its entry in the main table are allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +161,8 @@ pub struct Defaults {
 pub struct Profile {
     /// Name in a scenario.
     pub name: &'static str,
+    /// Allocators with which measurements of a server confirm the model, strings and integers at least.
+    pub measured: &'static [Allocator],
     /// `sizeof(robj)` (B).
     pub robj: u64,
     /// How keys are allocated.
@@ -255,6 +257,21 @@ impl Profile {
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Profile> {
         PROFILES.iter().find(|profile| profile.name == name)
+    }
+
+    /// What to say of a release with an allocator that no measurement confirms.
+    #[must_use]
+    pub fn unconfirmed(&self, allocator: Allocator) -> Option<String> {
+        let name = self.name;
+        if self.measured.is_empty() {
+            return Some(format!("profile {name}: read from the server's source, not confirmed by measurements"));
+        }
+        let other = match allocator {
+            _ if self.measured.contains(&allocator) => return None,
+            Allocator::Libc => "strings are confirmed with glibc on redis-6.2",
+            Allocator::Bundled | Allocator::System => "the release is confirmed with its other jemalloc",
+        };
+        Some(format!("allocator {} of {name}: not confirmed by measurements; {other}", allocator.name()))
     }
 }
 

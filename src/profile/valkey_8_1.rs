@@ -1,11 +1,12 @@
 //! Valkey 8.1: what differs from 8.0.  Source: valkey 8.1 as restated in the memory-layout specification, section 15.4;
 //! *measured* on Debian's 8.1.1.
 
-use super::{ByAllocator, ChildRules, KeyLayout, Kvstore, ObjectLayout, Profile, ShrinkRule, TableLayout};
+use super::{Allocator, ByAllocator, ChildRules, KeyLayout, Kvstore, ObjectLayout, Profile, ShrinkRule, TableLayout};
 
 /// Valkey 8.1.1.
 pub(super) const PROFILE: Profile = Profile {
     name: "valkey-8.1",
+    measured: &[Allocator::System],
     // source: src/object.c, createEmbeddedStringObjectWithKeyAndExpire, KEY_SIZE_TO_INCLUDE_EXPIRE_THRESHOLD
     key_layout: KeyLayout::InObject(ObjectLayout { embed_max: 64, embedded_head: 16, long_key: 128 }),
     // source: src/hashtable.c
@@ -17,10 +18,10 @@ pub(super) const PROFILE: Profile = Profile {
     kvstore: Some(Kvstore { header: 96, main_table: 88, expires_table: 88, rehashing_node: 24 }),
     shared_integers: false,
     // measured: Debian's 8.1.1, system jemalloc.  assumed: the bundled build has what 7.0's has less
-    startup: ByAllocator { bundled: 874_600, system: 892_240 },
+    startup: ByAllocator { bundled: 874_600, system: 892_240, libc: 950_032 },
     // measured, system; assumed for the bundled allocator (7.0's difference taken off)
-    database: ByAllocator { bundled: 579, system: 634 },
-    overhead_caches: ByAllocator { bundled: 208, system: 224 },
+    database: ByAllocator { bundled: 579, system: 634, libc: 619 },
+    overhead_caches: ByAllocator { bundled: 208, system: 224, libc: 208 },
     // source: src/hashtable.c, MAX_FILL_PERCENT, MIN_FILL_PERCENT
     shrink: ShrinkRule::Deletion { at: 13_000, with_child: 3_000 },
     // source: src/hashtable.c, MAX_FILL_PERCENT_HARD; lookups make no step while a child lives

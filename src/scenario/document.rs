@@ -160,7 +160,7 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         host: host(&table, directives.config().disable_thp),
         policy: policy(&table),
         thresholds: table.get("thresholds").map(|item| threshold::thresholds(&item)).unwrap_or_default(),
-        warnings: directives.warnings(),
+        warnings: directives.warnings().into_iter().chain(profile.unconfirmed(allocator)).collect(),
         config: directives.into_config(),
         keyspaces,
         traffic,
@@ -253,8 +253,8 @@ fn server(root: &Table<'_>, includes: &Includes<'_>, hash: &mut Sha256) -> (&'st
     };
     let profiles: Vec<(&str, &'static Profile)> = PROFILES.iter().map(|profile| (profile.name, profile)).collect();
     let profile = table.get("profile").and_then(|item| item.choice("a profile", &profiles, &[]));
-    let allocators = [Allocator::Bundled, Allocator::System].map(|allocator| (allocator.name(), allocator));
-    let allocator = table.get("allocator").and_then(|item| item.choice("an allocator", &allocators, &["libc"]));
+    let allocators = Allocator::ALL.map(|allocator| (allocator.name(), allocator));
+    let allocator = table.get("allocator").and_then(|item| item.choice("an allocator", &allocators, &[]));
     directives.set_defaults(profile.unwrap_or(default));
     for file in table.get("include").and_then(|item| item.one_or_more()).unwrap_or_default() {
         super::redis_conf::include(&file, includes, &mut directives, hash);

@@ -3,7 +3,7 @@
 use super::measurement::Measurement;
 use super::pubsub;
 use super::translate::{Translation, translate};
-use crate::profile::{Profile, QueryBuffer};
+use crate::profile::{Profile, QueryBuffer, TableLayout};
 use crate::record::{Run, Sample};
 use crate::scenario;
 use crate::sim;
@@ -20,6 +20,8 @@ const HISTOGRAM: f64 = 24_688.0;
 /// `mem_clients_normal` 23 296 = 768 + 20 480 + 2048 in the `static` records.
 const OBSERVER_REPLY_NEW: f64 = 16_384.0;
 const OBSERVER_REPLY_SETTLED: f64 = 2_048.0;
+/// A query buffer of a connection's own (B).
+const QUERY_BUFFER: f64 = 20_480.0;
 /// A reply buffer that was fitted to short replies (B).  Source: `PROTO_REPLY_MIN_BYTES`.
 const REPLY_FITTED: f64 = 1_024.0;
 /// Time between two looks of cron at a connection while there are few (s).  Source: `clientsCron`.
@@ -164,10 +166,14 @@ pub(super) fn figure(name: &str, measured: f64, predicted: f64, share: f64, floo
 struct Observing {
     /// A command used for the first time.
     histogram: f64,
-    /// A second connection that loads keys: what an idle one takes, less its reply buffer, and its query buffer.
+    /// A second connection that loads keys: what an idle one takes, its reply buffer new, and its query buffer.
     loading: f64,
+    /// A query buffer that the loading connection may have of its own just then, where they are shared.
+    incomplete: f64,
     /// Reply buffers are fitted to use.
     reply_buffers: bool,
+    /// Tables have child buckets.
+    child_buckets: bool,
 }
 
 impl Observing {
@@ -178,14 +184,16 @@ impl Observing {
         let query_buffer = match profile.query_buffer {
             QueryBuffer::PrivateGreedy => 40_960.0,
             // The loading client sends more than 16 KiB at a time.
-            QueryBuffer::Private | QueryBuffer::SharedUntilIncomplete => 20_480.0,
+            QueryBuffer::Private | QueryBuffer::SharedUntilIncomplete => QUERY_BUFFER,
             QueryBuffer::Shared => 0.0,
         };
         let reply_buffers = profile.reply_buffer_adaptive;
         Ok(Observing {
             histogram: if profile.latency_histograms { HISTOGRAM } else { 0.0 },
             loading: idle + query_buffer + if reply_buffers { OBSERVER_REPLY_NEW - REPLY_FITTED } else { 0.0 },
+            incomplete: if profile.query_buffer == QueryBuffer::Shared { QUERY_BUFFER } else { 0.0 },
             reply_buffers,
+            child_buckets: profile.table_layout == TableLayout::Buckets,
         })
     }
 }
@@ -226,10 +234,17 @@ fn curve_figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, St
     let mut figures = Vec::new();
     for [keys, used, seconds] in measurement.curve() {
         let Some(sample) = run.timeline.iter().min_by_key(|s| s.keys.abs_diff(keys as u64)) else { continue };
+        // How far a rehash has come depends on the speed of loading, and with it what child buckets are left.
+        if observing.child_buckets && sample.rehashing_bytes > 0 {
+            continue;
+        }
         let table = |s: &Sample| s.parts[crate::node::ledger::MemoryPart::MainTable as usize] as f64;
         let per_key = (sample.used_memory as f64 - table(sample) - first.used_memory as f64) / sample.keys as f64;
         let given_back = if observing.reply_buffers { 2.0 * reply_buffer_given_back(seconds) } else { 0.0 };
         let rest = before + keys * per_key + observing.histogram + observing.loading - given_back;
+        // Whether the loading connection had an incomplete command is not recorded: whichever is nearer.
+        let above = used - rest - table(sample);
+        let rest = if above > observing.incomplete / 2.0 { rest + observing.incomplete } else { rest };
         // Other tables differ by at least an eighth of a table; the rest is known far better.
         if (used - rest - table(sample)).abs() < table(sample) / 8.0 {
             let name = format!("used_memory at {keys} keys");
