@@ -4,16 +4,22 @@
 //! file beside this one and one line in [`PROFILES`]; it states only what differs from its parent.
 
 mod allocator;
+pub mod collections;
 mod redis_7_0;
 mod redis_7_2;
 
 pub use allocator::{Allocator, SizeClasses};
+pub use collections::{
+    Collections, FieldString, HashEntry, KeyLayout, KeyTable, KeyUsage, Packing, Shrink, SkiplistNode, Table,
+};
 
 /// What one release allocates, and which variant of each algorithm it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profile {
     /// Name in a scenario.
     pub name: &'static str,
+    /// What keys and collections are made of.
+    pub collections: &'static Collections,
     /// `sizeof(robj)` (B).
     pub robj: u64,
     /// `sizeof(dictEntry)` of the main table, outside cluster mode (B).

@@ -5,6 +5,7 @@ use super::Profile;
 /// Redis 7.0.15.
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-7.0",
+    collections: &super::collections::REDIS_7_0,
     // source: src/server.h, struct redisObject
     robj: 16,
     // source: src/dict.c, struct dictEntry

@@ -5,6 +5,7 @@ use super::Profile;
 /// Redis 7.2.6.
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-7.2",
+    collections: &super::collections::REDIS_7_2,
     // measured: redis 7.2.6, default configuration, maxclients 10000, 16 databases
     startup_bundled: 865_920,
     // assumed: bundled plus what 7.0's system build has more; no Debian package of 7.2 exists to measure
