@@ -1,17 +1,27 @@
 //! Heap blocks: what an operation allocates and frees, and what a value is made of.
 
 use super::limits::Limits;
-use crate::profile::{Collections, SizeClasses};
+use crate::profile::{Collections, Profile, SizeClasses};
 
 /// What the layouts of values depend on.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules<'a> {
     /// The release.
+    pub profile: &'a Profile,
+    /// Its collections.
     pub collections: &'a Collections,
     /// The allocator.
     pub classes: SizeClasses,
     /// Thresholds of encodings, from redis.conf.
     pub limits: Limits,
+}
+
+impl<'a> Rules<'a> {
+    /// The rules of a release built with an allocator of these size classes, under these thresholds.
+    #[must_use]
+    pub fn new(profile: &'a Profile, classes: SizeClasses, limits: Limits) -> Rules<'a> {
+        Rules { profile, collections: profile.collections, classes, limits }
+    }
 }
 
 /// Told of every heap block that is allocated or freed.

@@ -7,19 +7,14 @@ use super::allocation::{Allocation, Rules};
 use super::dict::{self, Entries, Kind};
 use super::sds;
 use super::string::SHARED_INTEGERS;
-use crate::profile::{KeyLayout, KeyTable, KeyUsage, Shrink, Table};
+use crate::profile::{KeyLayout, KeyUsage, Shrink, Table, TableLayout};
 
-/// `sizeof(robj)` (B).
-pub const OBJECT: u64 = 16;
 /// `sizeof(dictEntry)` with a value (B).
 const ENTRY: u64 = 24;
+/// The same in the expires table (B).
+const EXPIRES_ENTRY: u64 = 24;
 /// The time of expiry in an object (B).
 const EXPIRE: u64 = 8;
-/// Keys of this length have room for a time of expiry from the start (B).
-/// Source: `KEY_SIZE_TO_INCLUDE_EXPIRE_THRESHOLD`.
-const ROOM_FROM: u64 = 128;
-/// Longest string in one allocation with its object (B).  Source: `OBJ_ENCODING_EMBSTR_SIZE_LIMIT`.
-const EMBSTR: u64 = 44;
 /// What a string inside an object has beside its bytes: header of type 8, terminator (B).
 const EMBEDDED_STRING: u64 = 4;
 /// An argument of at least this length keeps the query buffer it was read into, with its CR LF (B).
@@ -63,33 +58,38 @@ fn raw_request(length: u64) -> u64 {
 /// The blocks of a key of `length` bytes and of its object.  `expires`: it has a time of expiry.
 #[must_use]
 pub fn blocks(length: u64, stored: Stored, expires: bool, rules: &Rules<'_>) -> Key {
-    let chained = rules.collections.key_table == KeyTable::Chained;
-    let expires_entry = if expires && chained { ENTRY } else { 0 };
+    let (profile, object) = (rules.profile, rules.profile.robj);
+    let expires_entry = match profile.table_layout {
+        TableLayout::Chained { .. } if expires => EXPIRES_ENTRY,
+        _ => 0,
+    };
     let apart = |entry: u64, name: u64| {
-        let shared = |value: i64, may: bool| may && (0..SHARED_INTEGERS).contains(&value);
+        let shared = |value: i64, may: bool| may && profile.shared_integers && (0..SHARED_INTEGERS).contains(&value);
         let (object, value, embedded) = match stored {
-            Stored::String(text) if text <= EMBSTR => (OBJECT + EMBEDDED_STRING + text, 0, true),
-            Stored::String(text) => (OBJECT, raw_request(text), false),
+            Stored::String(text) if text <= profile.embstr_max => (object + EMBEDDED_STRING + text, 0, true),
+            Stored::String(text) => (object, raw_request(text), false),
             Stored::Int(value, may) if shared(value, may) => (0, 0, false),
-            Stored::Int(..) | Stored::Collection | Stored::Raw => (OBJECT, 0, false),
+            Stored::Int(..) | Stored::Collection | Stored::Raw => (object, 0, false),
         };
         Key { entry, name, object, value, expires_entry, embedded }
     };
-    match rules.collections.key {
+    match profile.key_layout {
         KeyLayout::Separate => apart(ENTRY, sds::request(length)),
-        // Value pointer, next pointer, one byte that says where the name begins.  *Measured*: the name's header has
-        // three bytes at least, for the command's string had.
-        KeyLayout::EntryEmbedsKey => apart(17 + sds::header(length).max(3) + length + 1, 0),
-        KeyLayout::ObjectEmbedsKey { longest, object, key_overhead, value_in_pointer } => {
-            let name = sds::request(length);
+        // *Measured*: the name's header has three bytes at least, for the command's string had.
+        KeyLayout::InEntry { entry } => apart(entry + sds::header(length).max(3) + length + 1, 0),
+        KeyLayout::InObject(layout) => {
+            // One byte says where the name begins.
+            let name = 1 + sds::request(length);
             let room = if expires { EXPIRE } else { 0 };
-            let reckoned = object + key_overhead.map_or(name + 1, |overhead| length + overhead) + room;
-            let whole = |object: u64| object + 1 + name + if length >= ROOM_FROM { EXPIRE } else { room };
-            let plain = Key { object: whole(OBJECT), expires_entry, ..Key::default() };
+            let given = if length >= layout.long_key { EXPIRE } else { room };
+            let plain = Key { object: object + name + given, expires_entry, ..Key::default() };
             match stored {
-                Stored::String(text) if reckoned + EMBEDDED_STRING + text <= longest => {
-                    let own = if value_in_pointer { OBJECT - 8 } else { OBJECT };
-                    Key { object: whole(own) + EMBEDDED_STRING + text, embedded: true, ..plain }
+                Stored::String(text) if text <= profile.embstr_max => {
+                    let with_value = layout.embedded_head + name + EMBEDDED_STRING + text;
+                    if with_value + room <= layout.embed_max {
+                        return Key { object: with_value + given, embedded: true, ..plain };
+                    }
+                    Key { value: raw_request(text), ..plain }
                 }
                 Stored::String(text) => Key { value: raw_request(text), ..plain },
                 Stored::Collection | Stored::Raw | Stored::Int(..) => plain,
@@ -143,9 +143,9 @@ impl Key {
         let object = match (usage.key, stored) {
             (KeyUsage::Object, _) => class(self.object),
             // 6.2 counts the string's length and its header of type 5.
-            (_, Stored::String(text)) if self.embedded && usage.packed_nominal => text + 2 + OBJECT,
+            (_, Stored::String(text)) if self.embedded && usage.packed_nominal => text + 2 + rules.profile.robj,
             (_, Stored::String(_)) if self.embedded => class(self.object),
-            _ => OBJECT,
+            _ => rules.profile.robj,
         };
         key + object + class(self.value) + value
     }
@@ -153,12 +153,12 @@ impl Key {
 
 /// The buckets of one table of keys, and what overfull ones need, when `keys` were added one by one.
 fn table(name: &str, keys: u64, rules: &Rules<'_>) -> Vec<Allocation> {
-    let (table, entries, shrink) = match rules.collections.key_table {
-        KeyTable::Chained => (Table::Dict, Entries::Each, Shrink::BelowTenth),
-        KeyTable::ChainedOnly => (Table::Dict, Entries::Chained, Shrink::Eighth),
-        KeyTable::Hashtable => (Table::Hashtable, Entries::None, Shrink::Fill13),
+    let (table, entries, shrink) = match rules.profile.table_layout {
+        TableLayout::Chained { .. } => (Table::Dict, Entries::Each, Shrink::BelowTenth),
+        TableLayout::ChainedKeys { .. } => (Table::Dict, Entries::Chained, Shrink::Eighth),
+        TableLayout::Buckets => (Table::Hashtable, Entries::None, Shrink::Fill13),
     };
-    let blocks = dict::allocations(Kind { table, header: 0, entries, shrink }, keys, 0, rules);
+    let blocks = dict::allocations(Kind { table, header: 0, entries, shrink, visited: false }, keys, 0, rules);
     // The header was there before any key; entries are counted with the keys.
     let own = blocks.into_iter().skip(1).filter(|block| block.reason != "dictEntry");
     own.map(|block| Allocation { reason: format!("{name}: {}", block.reason), ..block }).collect()
@@ -178,10 +178,11 @@ pub fn tables(keys: u64, expiring: u64, rules: &Rules<'_>) -> Vec<Allocation> {
 mod tests {
     use super::*;
     use crate::layout::limits::Limits;
-    use crate::profile::{Allocator, Collections, collections};
+    use crate::profile::{Allocator, Profile};
 
-    fn bytes(collections: &Collections, allocator: Allocator, length: u64, stored: Stored, expires: bool) -> u64 {
-        let rules = Rules { collections, classes: allocator.classes(), limits: Limits::default() };
+    fn bytes(release: &str, allocator: Allocator, length: u64, stored: Stored, expires: bool) -> u64 {
+        let profile = Profile::find_any(release).expect("a release");
+        let rules = Rules::new(profile, allocator.classes(), Limits::default());
         blocks(length, stored, expires, &rules).bytes(&rules)
     }
 
@@ -195,10 +196,10 @@ mod tests {
         ];
         for (length, redis8, redis16, valkey8, valkey16) in lists {
             for (release, allocator, expected) in [
-                (&collections::REDIS_7_4, Allocator::Bundled, redis8),
-                (&collections::REDIS_7_4, Allocator::System, redis16),
-                (&collections::VALKEY_8_0, Allocator::Bundled, valkey8),
-                (&collections::VALKEY_8_0, Allocator::System, valkey16),
+                ("redis-7.4", Allocator::Bundled, redis8),
+                ("redis-7.4", Allocator::System, redis16),
+                ("valkey-8.0", Allocator::Bundled, valkey8),
+                ("valkey-8.0", Allocator::System, valkey16),
             ] {
                 assert_eq!(bytes(release, allocator, length, Stored::Collection, false) - 16, expected, "{length}");
             }
@@ -209,9 +210,9 @@ mod tests {
     fn an_object_of_8_2_embeds_up_to_25_bytes_beside_a_key_of_16() {
         for (length, expected) in [(25, 64), (26, 40 + 32)] {
             let stored = Stored::String(length);
-            assert_eq!(bytes(&collections::REDIS_8_2, Allocator::Bundled, 16, stored, false), expected, "{length}");
+            assert_eq!(bytes("redis-8.2", Allocator::Bundled, 16, stored, false), expected, "{length}");
         }
         let stored = Stored::String(100);
-        assert_eq!(bytes(&collections::REDIS_8_2, Allocator::Bundled, 16, stored, false), 40 + 112);
+        assert_eq!(bytes("redis-8.2", Allocator::Bundled, 16, stored, false), 40 + 112);
     }
 }

@@ -181,8 +181,11 @@ impl List {
             self.bytes - rules.classes.class(QUICKLIST) - nodes * rules.classes.class(collections.quicklist_node)
         };
         let sampled = blocks + nodes * collections.quicklist_node;
-        // The server takes the mean over all nodes, in floating point.
-        QUICKLIST + (sampled as f64 / *nodes as f64 * *nodes as f64) as u64
+        if !collections.memory_usage.list_mean || *nodes == 0 {
+            return QUICKLIST + sampled;
+        }
+        let object = rules.profile.robj;
+        ((object + QUICKLIST) as f64 + sampled as f64 / *nodes as f64 * *nodes as f64) as u64 - object
     }
 
     /// A command is about to push `count` elements of `length` bytes together: a listpack that would get too long
@@ -381,10 +384,10 @@ fn put_node(runs: &mut VecDeque<Run>, end: End, node: Node) {
 mod tests {
     use super::*;
     use crate::layout::limits::Limits;
-    use crate::profile::{Allocator, collections};
+    use crate::profile::{Allocator, Profile};
 
-    fn rules(collections: &crate::profile::Collections, allocator: Allocator) -> Rules<'_> {
-        Rules { collections, classes: allocator.classes(), limits: Limits::default() }
+    fn rules(release: &str, allocator: Allocator) -> Rules<'static> {
+        Rules::new(Profile::find_any(release).expect("a release"), allocator.classes(), Limits::default())
     }
 
     fn pushed(count: u64, length: u64, rules: &Rules<'_>) -> List {
@@ -400,7 +403,7 @@ mod tests {
     fn ten_thousand_elements_of_64_bytes_lie_in_82_nodes() {
         // Measured: 20 such lists, keys of 8 bytes: 13,516,096 and 13,502,656.
         for (allocator, total) in [(Allocator::System, 675_792 - 48 - 16), (Allocator::Bundled, 675_120 - 40 - 16)] {
-            let rules = rules(&collections::REDIS_7_0, allocator);
+            let rules = rules("redis-7.0", allocator);
             let list = pushed(10_000, 64, &rules);
             assert_eq!((list.nodes(), list.bytes()), (82, total));
             let Body::Quicklist { runs, .. } = &list.body else { panic!("a quicklist") };
@@ -410,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_trimmed_list_becomes_a_listpack_again() {
-        let rules = rules(&collections::REDIS_7_2, Allocator::Bundled);
+        let rules = rules("redis-7.2", Allocator::Bundled);
         let mut list = pushed(10_000, 64, &rules);
         assert_eq!(list.encoding(&rules), Encoding::Quicklist);
         for _ in 0..9950 {
@@ -422,7 +425,7 @@ mod tests {
 
     #[test]
     fn positive_sizes_count_elements() {
-        let mut rules = rules(&collections::REDIS_7_0, Allocator::Bundled);
+        let mut rules = rules("redis-7.0", Allocator::Bundled);
         rules.limits.list_size = 10;
         assert_eq!(pushed(100, 20, &rules).nodes(), 10);
         assert_eq!(pushed(100, 4000, &rules).nodes(), 50, "and end at 8 KiB all the same");

@@ -436,10 +436,11 @@ fn put_node(runs: &mut VecDeque<Run>, node: Node) {
 mod tests {
     use super::*;
     use crate::layout::limits::Limits;
-    use crate::profile::{Allocator, collections};
+    use crate::profile::{Allocator, Profile};
 
     fn rules(allocator: Allocator) -> Rules<'static> {
-        Rules { collections: &collections::REDIS_7_0, classes: allocator.classes(), limits: Limits::default() }
+        let profile = Profile::find_any("redis-7.0").expect("a release");
+        Rules::new(profile, allocator.classes(), Limits::default())
     }
 
     const START: u64 = 1_700_000_000_000;

@@ -95,16 +95,16 @@ impl Dict {
         buckets_for(self.len() + 1)
     }
 
-    /// Whether an insertion now would want more buckets.  `avoid_ratio`: a child lives, so only above this load.
+    /// Whether an insertion now would want more buckets.  `avoid_load`: a child lives, so only from this load on.
     #[inline]
-    pub(crate) fn wants_growth(&self, avoid_ratio: Option<u64>) -> bool {
+    pub(crate) fn wants_growth(&self, avoid_load: Option<u64>) -> bool {
         let size = self.heads[0].len() as u64;
         if self.rehashing() {
             return false;
         }
-        match avoid_ratio {
+        match avoid_load {
             None => self.used[0] >= size,
-            Some(ratio) => size == 0 || self.used[0] / size > ratio,
+            Some(load) => size == 0 || self.used[0] >= load * size,
         }
     }
 

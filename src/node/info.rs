@@ -99,10 +99,7 @@ pub struct KeyspaceState {
 /// `used_memory_startup` of a server with this configuration: the measured figure, moved by `maxclients` (the event
 /// loop's arrays) and `databases` (B).
 pub(super) fn startup_memory(profile: &Profile, allocator: Allocator, config: &ServerConfig) -> u64 {
-    let (base, database) = match allocator {
-        Allocator::Bundled => (profile.startup_bundled, profile.database_bundled),
-        Allocator::System => (profile.startup_system, profile.database_system),
-    };
+    let (base, database) = (profile.startup.of(allocator), profile.database.of(allocator));
     let classes = allocator.classes();
     // Registered events of 32 bytes, fired ones of 8, poll results of 12, one each for every descriptor.
     let event_loop = |maxclients: u64| -> u64 {
@@ -152,12 +149,12 @@ impl Node {
 
     /// `used_memory_overhead` by nominal struct sizes (B).
     fn overhead(&self) -> u64 {
-        let per_key = self.profile.dict_entry + self.profile.robj;
+        let per_key = self.profile.overhead_entry + self.profile.robj;
         self.startup
             + self.overhead_caches
             + self.mem_clients_normal()
             + self.main.len() * per_key
-            + self.expires.len() * self.profile.expires_entry
+            + self.expires.len() * self.profile.overhead_expires_entry
             + BUCKET_BYTES * (self.main.buckets() + self.expires.buckets())
     }
 

@@ -29,7 +29,7 @@ impl Node {
     /// Grows a table that is full, unless a child lives or the new array would pass `maxmemory`.
     #[inline]
     pub(super) fn expand_if_needed(&mut self, table: TableName) {
-        let avoid = self.child_active.then_some(self.profile.dict_force_resize_ratio);
+        let avoid = self.child_active.then_some(self.profile.child_rules.grow_load);
         let dict = match table {
             TableName::Main => &self.main,
             TableName::Expires => &self.expires,
@@ -153,7 +153,11 @@ impl Node {
     /// Whether a child freezes the table's rehash: sizes not far enough apart to force it.
     fn frozen(&self, table: TableName) -> bool {
         let [old, new] = self.dict(table).array_sizes();
-        let (small, large) = (old.min(new), old.max(new));
-        small == 0 || large / small < self.profile.dict_force_resize_ratio
+        let rules = self.profile.child_rules;
+        if new >= old {
+            old == 0 || new / old < rules.rehash_growth
+        } else {
+            new == 0 || old / new < rules.rehash_shrink
+        }
     }
 }

@@ -5,71 +5,258 @@
 
 mod allocator;
 pub mod collections;
+mod redis_6_2;
 mod redis_7_0;
 mod redis_7_2;
+mod redis_7_4;
+mod redis_8_0;
+mod redis_8_2;
+mod valkey_8_0;
+mod valkey_8_1;
+mod valkey_9_1;
 
-pub use allocator::{Allocator, SizeClasses};
-pub use collections::{
-    Collections, FieldString, HashEntry, KeyLayout, KeyTable, KeyUsage, Packing, Shrink, SkiplistNode, Table,
-};
+pub use allocator::{Allocator, ByAllocator, SizeClasses};
+pub use collections::{Collections, FieldString, HashEntry, KeyUsage, Packing, Shrink, SkiplistNode, Table};
+
+/// How a key, the object of its value and its entry in the main table are allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyLayout {
+    /// The table's entry, the key string and the object are three allocations.
+    Separate,
+    /// The table's entry holds the key string behind `entry` bytes: value, next entry, offset of the string.  The string
+    /// never has the one-byte header.
+    InEntry {
+        /// Bytes of the entry before the key string (B).
+        entry: u64,
+    },
+    /// The object holds the key string, room for the time of expiry, and a short value.
+    InObject(ObjectLayout),
+}
+
+/// An object that holds its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectLayout {
+    /// Objects up to this size hold a string value too (B).
+    pub embed_max: u64,
+    /// Bytes of the object before its key when it holds the value: `sizeof(robj)`, or less where the value's pointer is
+    /// left out (B).
+    pub embedded_head: u64,
+    /// Whether a key of 128 bytes or more always has room for the time of expiry (B).
+    pub long_key: u64,
+}
+
+/// How the two hash tables of the keyspace are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableLayout {
+    /// Buckets of 8 bytes, and a chain of entries, each an allocation.
+    Chained {
+        /// `sizeof(dictEntry)` (B).
+        entry: u64,
+    },
+    /// Buckets of 8 bytes that point to the key itself, or to entries where several keys share one.
+    ChainedKeys {
+        /// `sizeof(dictEntryNoValue)` (B).
+        entry: u64,
+    },
+    /// Buckets of 64 bytes with up to seven keys, and child buckets where that is not enough.
+    Buckets,
+}
+
+/// When a table of the keyspace shrinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShrinkRule {
+    /// Cron looks: keys take less than a tenth of the buckets.
+    CronBelowTenth,
+    /// Every deletion and cron look: keys take an eighth of the buckets, or less.
+    DeletionAtEighth,
+    /// Every deletion looks: keys take less than 13 % of the places.
+    DeletionBelow13Percent,
+}
+
+/// What a table may do while a child lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChildRules {
+    /// It grows at so many times its buckets in keys.
+    pub grow_load: u64,
+    /// It shrinks when keys, times this, are no more than its buckets; `None`: never.
+    pub shrink_load: Option<u64>,
+    /// Its rehash goes on when the new array is so many times the old one.
+    pub rehash_growth: u64,
+    /// Its rehash goes on when the old array is so many times the new one.
+    pub rehash_shrink: u64,
+}
+
+/// The structures that hold a keyspace's tables, made on first use (7.4 on; Valkey).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kvstore {
+    /// `sizeof(kvstore)` (B).
+    pub header: u64,
+    /// Struct of the main table, its metadata included (B).
+    pub main_table: u64,
+    /// Struct of the expires table, its metadata included (B).
+    pub expires_table: u64,
+    /// List node of a table that rehashes (B).
+    pub rehashing_node: u64,
+}
+
+/// A client's query buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryBuffer {
+    /// Each client has its own; a first read makes it greedily: twice 16 KiB.
+    PrivateGreedy,
+    /// Each client has its own, of 16 KiB from the first read on.
+    Private,
+    /// One for all clients of a thread; a client has its own only while a command is incomplete.
+    Shared,
+}
+
+/// How the event loop's arrays are sized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventLoop {
+    /// For `maxclients` at the start.
+    ByMaxclients,
+    /// As descriptors come.
+    OnDemand,
+}
+
+/// Where commands wait for replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplicationBuffer {
+    /// Each replica has its own output buffer, and the backlog is a ring: none of it counts for eviction.
+    Private,
+    /// One list of blocks for the backlog and all replicas.
+    Shared,
+}
+
+/// Defaults of redis.conf that differ between releases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defaults {
+    /// `lazyfree-lazy-eviction`, `-expire`, `-server-del`, `-user-del`, `-user-flush`.
+    pub lazyfree: bool,
+    /// `repl-backlog-size` (B).
+    pub repl_backlog_size: u64,
+    /// `repl-diskless-sync`.
+    pub repl_diskless_sync: bool,
+}
 
 /// What one release allocates, and which variant of each algorithm it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Profile {
     /// Name in a scenario.
     pub name: &'static str,
-    /// What keys and collections are made of.
+    /// What collections are made of.
     pub collections: &'static Collections,
     /// `sizeof(robj)` (B).
     pub robj: u64,
-    /// `sizeof(dictEntry)` of the main table, outside cluster mode (B).
-    pub dict_entry: u64,
-    /// `sizeof(dictEntry)` of the expires table (B).
-    pub expires_entry: u64,
+    /// How keys are allocated.
+    pub key_layout: KeyLayout,
+    /// How the keyspace's tables are laid out, both of them.
+    pub table_layout: TableLayout,
+    /// `sizeof` of an entry of the main table, as `used_memory_overhead` counts it (B).
+    pub overhead_entry: u64,
+    /// The same of the expires table (B).
+    pub overhead_expires_entry: u64,
+    /// What holds the tables; `None`: part of the startup memory.
+    pub kvstore: Option<Kvstore>,
     /// Longest string that shares an allocation with its object (B).
     pub embstr_max: u64,
-    /// `used_memory_startup` with default configuration, bundled jemalloc (B).
-    pub startup_bundled: u64,
-    /// The same with the distribution's jemalloc (B).
-    pub startup_system: u64,
-    /// Bytes of startup memory for each database beyond the first, bundled jemalloc (B).
-    pub database_bundled: u64,
-    /// The same with the distribution's jemalloc (B).
-    pub database_system: u64,
+    /// Small integers are shared objects.
+    pub shared_integers: bool,
+    /// `used_memory_startup` with default configuration (B).
+    pub startup: ByAllocator,
+    /// Bytes of startup memory for each database beyond the first (B).
+    pub database: ByAllocator,
+    /// How the event loop's arrays are sized.
+    pub event_loop: EventLoop,
     /// Requests that make up a client besides its query and reply buffer (B).
     pub client_allocations: &'static [u64],
     /// `sizeof(client)`: the part of them that `mem_clients_normal` counts (B).
     pub client_struct: u64,
     /// Bytes of a client's key in the index of client ids, on average (B).
     pub client_index: u64,
-    /// Script and function caches that `used_memory_overhead` counts on an empty server, bundled jemalloc (B).
-    pub overhead_caches_bundled: u64,
-    /// The same with the distribution's jemalloc (B).
-    pub overhead_caches_system: u64,
+    /// A client's query buffer.
+    pub query_buffer: QueryBuffer,
+    /// Reply buffers are allocations of their own, fitted to use; else 16 KiB inside the client struct.
+    pub reply_buffer_adaptive: bool,
+    /// `maxmemory-clients` exists.
+    pub client_eviction: bool,
+    /// Each command keeps a latency histogram from its first use on.
+    pub latency_histograms: bool,
+    /// Script and function caches that `used_memory_overhead` counts on an empty server (B).
+    pub overhead_caches: ByAllocator,
     /// The bundled jemalloc lays out large allocations with a page more each (7.0; off from 7.2 on).
     pub cache_oblivious: bool,
+    /// The distribution's jemalloc is 5.3.1, where a large allocation is a multiple of the page.
+    pub system_large_by_page: bool,
     /// Steps of incremental rehash made by a command that looks a key up.
     pub rehash_steps_lookup: u32,
     /// Steps made by a command that adds a key, its lookup included.
     pub rehash_steps_insert: u32,
-    /// Rehash and growth are put off, while a child lives, below this ratio of keys to buckets.
-    pub dict_force_resize_ratio: u64,
+    /// Cron doubles a table whose keys take every bucket.
+    pub cron_expands: bool,
+    /// When a table shrinks.
+    pub shrink: ShrinkRule,
+    /// What tables do while a child lives.
+    pub child_rules: ChildRules,
+    /// A child releases its view of large values that it has saved.
+    pub child_dismisses: bool,
+    /// Sampling looks at whole chains, by reservoir beyond the samples wanted; else it stops at the last one wanted.
+    pub sample_whole_chains: bool,
     /// An overwrite hands the old object's LRU clock to the new object (7.2 on; LFU does so in every release).
     pub lru_inherited_on_overwrite: bool,
     /// The sweep of the expires table visits buckets in reverse binary order (7.2 on), not by rising index.
     pub expire_scan_reverse_binary: bool,
+    /// The sweep ends when it has been through the table once (7.4 on).
+    pub expire_one_sweep: bool,
     /// The stale estimate is a fraction compared with a percentage, so fast cycles run only after a cycle cut by time.
     pub expire_fast_percent_bug: bool,
+    /// Where commands wait for replicas.
+    pub replication_buffer: ReplicationBuffer,
+    /// A rewrite of the append-only file keeps what is written meanwhile in memory.
+    pub aof_diff_buffer: bool,
+    /// Defaults of redis.conf.
+    pub defaults: Defaults,
 }
 
 /// Every release that is modelled.
 pub const PROFILES: &[Profile] = &[redis_7_0::PROFILE, redis_7_2::PROFILE];
 
-/// Releases that the scenario format knows and this version does not model yet.
+/// Releases that the scenario format knows and this version does not run yet, as far as they are known.
+pub const PROFILES_UNFINISHED: &[Profile] = &[
+    redis_6_2::PROFILE,
+    redis_7_4::PROFILE,
+    redis_8_0::PROFILE,
+    redis_8_2::PROFILE,
+    valkey_8_0::PROFILE,
+    valkey_8_1::PROFILE,
+    valkey_9_1::PROFILE,
+];
+
+/// Their names.
 pub const PROFILES_PLANNED: &[&str] =
     &["redis-6.2", "redis-7.4", "redis-8.0", "redis-8.2", "valkey-8.0", "valkey-8.1", "valkey-9.1"];
 
 impl Profile {
+    /// Every release whose allocations are known, oldest first within Redis and within Valkey.
+    pub fn all() -> impl Iterator<Item = &'static Profile> {
+        let mut all: Vec<_> = PROFILES.iter().chain(PROFILES_UNFINISHED).collect();
+        all.sort_by_key(|profile| profile.name);
+        all.into_iter()
+    }
+
+    /// The release called `name` among all of them.
+    #[must_use]
+    pub fn find_any(name: &str) -> Option<&'static Profile> {
+        Profile::all().find(|profile| profile.name == name)
+    }
+
+    /// Size classes of a build of the release with this allocator.
+    #[must_use]
+    pub fn classes(&self, allocator: Allocator) -> SizeClasses {
+        let classes = allocator.classes();
+        if allocator == Allocator::System && self.system_large_by_page { classes.large_by_page() } else { classes }
+    }
+
     /// The release called `name`.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Profile> {
@@ -88,5 +275,6 @@ mod tests {
             assert!(!PROFILES_PLANNED.contains(&profile.name));
             assert_eq!(Profile::find(profile.name), Some(profile));
         }
+        assert!(PROFILES_UNFINISHED.iter().map(|profile| profile.name).eq(PROFILES_PLANNED.iter().copied()));
     }
 }

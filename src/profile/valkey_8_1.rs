@@ -1,0 +1,28 @@
+//! Valkey 8.1: what differs from 8.0.  Source: valkey 8.1 as restated in the memory-layout specification, section 15.4;
+//! *measured* on Debian's 8.1.1.
+
+use super::{ByAllocator, ChildRules, KeyLayout, Kvstore, ObjectLayout, Profile, ShrinkRule, TableLayout};
+
+/// Valkey 8.1.1.
+pub(super) const PROFILE: Profile = Profile {
+    name: "valkey-8.1",
+    collections: &super::collections::VALKEY_8_1,
+    // source: src/object.c, createEmbeddedStringObjectWithKeyAndExpire, KEY_SIZE_TO_INCLUDE_EXPIRE_THRESHOLD
+    key_layout: KeyLayout::InObject(ObjectLayout { embed_max: 64, embedded_head: 16, long_key: 128 }),
+    // source: src/hashtable.c
+    table_layout: TableLayout::Buckets,
+    // source: src/kvstore.c, kvstoreMemUsage: the object's 16 bytes for each key, nothing for an entry
+    overhead_entry: 0,
+    overhead_expires_entry: 0,
+    // source: src/hashtable.c; measured: overhead of a loaded server beyond objects and buckets, 280 and 368 with TTLs
+    kvstore: Some(Kvstore { header: 96, main_table: 88, expires_table: 88, rehashing_node: 24 }),
+    shared_integers: false,
+    // measured: Debian's 8.1.1, system jemalloc.  assumed: the bundled build has what 7.0's has less
+    startup: ByAllocator { bundled: 874_600, system: 892_240 },
+    overhead_caches: ByAllocator { bundled: 208, system: 224 },
+    // source: src/hashtable.c, MAX_FILL_PERCENT, MIN_FILL_PERCENT
+    shrink: ShrinkRule::DeletionBelow13Percent,
+    cron_expands: false,
+    child_rules: ChildRules { grow_load: 5, shrink_load: Some(33), rehash_growth: u64::MAX, rehash_shrink: u64::MAX },
+    ..super::valkey_8_0::PROFILE
+};
