@@ -189,7 +189,13 @@ fn predict(case: &Case, rules: &Rules<'_>) -> (f64, u64, &'static str) {
         }
         let middle = stored(case.keys / 2);
         let key = key::blocks(case.key_length, middle, case.expires, rules);
-        let encoding = if case.kind == "int" { "int" } else if key.embedded { "embstr" } else { "raw" };
+        let encoding = if case.kind == "int" {
+            "int"
+        } else if key.embedded {
+            "embstr"
+        } else {
+            "raw"
+        };
         return (bytes as f64 + tables, key.memory_usage(middle, 0, rules), encoding);
     }
     let key = key::blocks(case.key_length, Stored::Collection, false, rules);
@@ -306,7 +312,7 @@ fn a_growing_key_costs_what_servers_show_at_each_mark() {
                 let off = used as f64 - (key.bytes(&rules) + held) as f64;
                 if at > 1 {
                     let base = *beside.get_or_insert(off);
-                    assert!((off - base).abs() <= chance + 16_500.0, "{name}: {used} measured, {} held", held);
+                    assert!((off - base).abs() <= chance + 16_500.0, "{name}: {used} measured, {held} held");
                 }
             }
         }
@@ -340,7 +346,7 @@ impl Classes {
 /// Random lengths of elements: short mostly, some above the thresholds.
 fn lengths(seed: u64, index: u64) -> (u64, u64) {
     let bits = mix(seed ^ mix(index));
-    let length = |bits: u64| if bits % 97 == 0 { 70 + bits % 300 } else { bits % 40 };
+    let length = |bits: u64| if bits.is_multiple_of(97) { 70 + bits % 300 } else { bits % 40 };
     (1 + length(bits & 0xffff), length(bits >> 32 & 0xffff))
 }
 
@@ -437,7 +443,10 @@ fn encodings_change_at_the_thresholds() {
             });
             hash.encoding(&rules).name()
         };
-        assert_eq!([hash_of(512, 8), hash_of(513, 8), hash_of(1, 64), hash_of(1, 65)], [packed, "hashtable", packed, "hashtable"]);
+        assert_eq!(
+            [hash_of(512, 8), hash_of(513, 8), hash_of(1, 64), hash_of(1, 65)],
+            [packed, "hashtable", packed, "hashtable"]
+        );
         let zset_of = |members: u64, length: u64| {
             let member = zset::Member { member: length.into(), score: Element::Int(1), draw: 1 };
             let mut zset = zset::Zset::new(length, 1, 0, &rules, &mut ());
@@ -446,7 +455,10 @@ fn encodings_change_at_the_thresholds() {
             });
             zset.encoding(&rules).name()
         };
-        assert_eq!([zset_of(128, 8), zset_of(129, 8), zset_of(1, 64), zset_of(1, 65)], [packed, "skiplist", packed, "skiplist"]);
+        assert_eq!(
+            [zset_of(128, 8), zset_of(129, 8), zset_of(1, 64), zset_of(1, 65)],
+            [packed, "skiplist", packed, "skiplist"]
+        );
         let set_of = |members: u64, member: Element| {
             let mut set = set::Set::new(member, 1, 0, &rules, &mut ());
             (0..members).for_each(|i| {
@@ -459,5 +471,41 @@ fn encodings_change_at_the_thresholds() {
         let small = if rules.collections.set_packed { "listpack" } else { "hashtable" };
         let strings = [set_of(128, Element::Bytes(9)), set_of(129, Element::Bytes(9)), set_of(1, Element::Bytes(65))];
         assert_eq!(strings, [small, "hashtable", "hashtable"], "{}", profile.name);
+    }
+}
+
+/// The listing of a collection of equal elements adds up to the state that its operations lead to.
+#[test]
+fn listings_add_up_to_the_state() {
+    for profile in Profile::all() {
+        for allocator in [Allocator::Bundled, Allocator::System] {
+            let rules = Rules::new(profile, profile.classes(allocator), Limits::default());
+            for count in [1, 100, 400, 513, 1000, 5000] {
+                let pair = hash::Pair::of(12, 70);
+                let mut hash = hash::Hash::new(1 << 31, &rules, &mut ());
+                let mut set = set::Set::new(Element::Bytes(20), 1, 1 << 31, &rules, &mut ());
+                let mut list = list::List::new(&rules, &mut ());
+                let mut stream = stream::Stream::new(&rules, &mut ());
+                for i in 0..count {
+                    hash.insert(pair, (0..i).map(|_| pair), &rules, &mut ());
+                    set.insert(Element::Bytes(20), (0..i).map(|_| Element::Bytes(20)), &rules, &mut ());
+                    list.size_hint(1, 30, &rules, &mut ());
+                    list.push(list::End::Back, Element::Bytes(30), &rules, &mut ());
+                    stream.append(Id { ms: 1_700_000_000_000 + 7 * i, seq: 0 }, &[pair], 0, &rules, &mut ());
+                }
+                for _ in 0..20_000 {
+                    hash.lookup(&rules, &mut ());
+                    set.lookup(&rules, &mut ());
+                }
+                let near = |listed: f64, held: u64, block: f64| {
+                    let off = (listed - held as f64).abs();
+                    assert!(off <= block, "{} {count}: {listed} listed, {held} held", profile.name);
+                };
+                near(total(&hash::allocations(count, pair, &rules)), hash.bytes(), 65.0);
+                near(total(&set::allocations(count, Element::Bytes(20), &rules)), set.bytes(), 65.0);
+                near(total(&list.allocations(&rules)), list.bytes(), 0.0);
+                near(total(&stream.allocations(&rules)), stream.bytes(), 0.0);
+            }
+        }
     }
 }

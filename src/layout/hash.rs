@@ -48,7 +48,13 @@ fn pair_requests(pair: Pair, rules: &Rules<'_>) -> (u64, u64) {
     match rules.collections.hash_entry {
         HashEntry::Separate => {
             let header = match rules.collections.field_string {
-                FieldString::Mstr if field > 255 => if field <= 65_535 { 3 } else { 9 },
+                FieldString::Mstr if field > 255 => {
+                    if field <= 65_535 {
+                        3
+                    } else {
+                        9
+                    }
+                }
                 FieldString::Mstr | FieldString::Sds => sds::header(field),
             };
             (header + field + 1, sds::request(value))
@@ -134,7 +140,7 @@ impl Hash {
                 packed.bytes(rules.collections.packing)
             }
             Body::Packed(_) => self.bytes,
-            Body::Table(dict) => self.bytes - dict.rounding(Kind::hash(rules), rules),
+            Body::Table(dict) => self.bytes - Kind::hash(rules).rounding(dict.used(), rules),
         }
     }
 
@@ -263,12 +269,7 @@ impl Hash {
     }
 
     /// Frees all of it, `existing` fields included.
-    pub fn release<T: Tally>(
-        &mut self,
-        existing: impl IntoIterator<Item = Pair>,
-        rules: &Rules<'_>,
-        tally: &mut T,
-    ) {
+    pub fn release<T: Tally>(&mut self, existing: impl IntoIterator<Item = Pair>, rules: &Rules<'_>, tally: &mut T) {
         let mut held = Held::new(&mut self.bytes, rules.classes, tally);
         match &mut self.body {
             Body::Packed(packed) => held.free(packed.bytes(rules.collections.packing)),

@@ -102,7 +102,11 @@ impl Key {
     /// What all blocks cost (B).
     #[must_use]
     pub fn bytes(&self, rules: &Rules<'_>) -> u64 {
-        self.parts().into_iter().filter(|&(_, request)| request > 0).map(|(_, request)| rules.classes.class(request)).sum()
+        self.parts()
+            .into_iter()
+            .filter(|&(_, request)| request > 0)
+            .map(|(_, request)| rules.classes.class(request))
+            .sum()
     }
 
     fn parts(&self) -> [(&'static str, u64); 5] {
@@ -188,12 +192,7 @@ mod tests {
 
     #[test]
     fn keys_cost_what_the_specification_lists() {
-        let lists = [
-            (8, 40, 48, 32, 32),
-            (16, 48, 64, 40, 48),
-            (32, 64, 80, 56, 64),
-            (64, 104, 112, 96, 96),
-        ];
+        let lists = [(8, 40, 48, 32, 32), (16, 48, 64, 40, 48), (32, 64, 80, 56, 64), (64, 104, 112, 96, 96)];
         for (length, redis8, redis16, valkey8, valkey16) in lists {
             for (release, allocator, expected) in [
                 ("redis-7.4", Allocator::Bundled, redis8),

@@ -4,10 +4,10 @@
 //! as runs of equal ones.  Left out: compression (`list-compress-depth`), which needs the content; LINSERT, LSET and
 //! LREM in the middle.
 
+use super::Encoding;
 use super::allocation::{Allocation, Held, Rules, Tally};
 use super::hash::packed_name;
 use super::listpack::{Element, Packed};
-use super::Encoding;
 use crate::profile::Packing;
 use std::collections::VecDeque;
 
@@ -118,7 +118,8 @@ fn takes(node: Node, length: u64, rules: &Rules<'_>) -> bool {
                 }
         }
     };
-    !is_plain(length, rules) && !exceeds(rules.limits.list_size, packed.bytes(packing) + length + overhead, packed.entries + 1)
+    !is_plain(length, rules)
+        && !exceeds(rules.limits.list_size, packed.bytes(packing) + length + overhead, packed.entries + 1)
 }
 
 impl List {

@@ -5,7 +5,7 @@
 //! the end and go at the front, as IDs do; one byte a key is kept.
 
 use super::allocation::{Held, Tally};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Bytes of a key.
 const KEY: i32 = 16;
@@ -78,6 +78,41 @@ impl IdTree {
             self.nodes -= 1;
             held.free(request);
         }
+    }
+
+    /// Its nodes: what they are, the bytes that each requests (B), and how many there are.
+    #[must_use]
+    pub fn listing(&self) -> Vec<(&'static str, u64, u64)> {
+        if self.keys == 0 {
+            return vec![("raxNode, empty", EMPTY, 1)];
+        }
+        let mut nodes = BTreeMap::new();
+        let mut count = |what: &'static str, request: u64| *nodes.entry((what, request)).or_insert(0) += 1;
+        let chain = |from: i32, to: i32, count: &mut dyn FnMut(&'static str, u64)| {
+            if to - from > 1 {
+                count("raxNode, bytes of keys", node(u64::from((to - from - 1).cast_unsigned()), 1));
+            }
+        };
+        // Branching nodes above the present key: depth and children.
+        let mut open: Vec<(i32, u64)> = Vec::new();
+        let mut before = -1;
+        for next in self.shared.iter().map(|&shared| i32::from(shared)).chain([-1]) {
+            count("raxNode, end of a key", LEAF);
+            chain(before.max(next), KEY, &mut count);
+            while let Some(&(depth, children)) = open.last().filter(|(depth, _)| *depth > next) {
+                open.pop();
+                count("raxNode, branch", node(children, children));
+                let parent = open.last().map_or(-1, |above| above.0).max(next);
+                chain(parent, depth, &mut count);
+            }
+            match open.last_mut() {
+                Some((depth, children)) if *depth == next => *children += 1,
+                _ if next >= 0 => open.push((next, 2)),
+                _ => {}
+            }
+            before = next;
+        }
+        nodes.into_iter().map(|((what, request), count)| (what, request, count)).collect()
     }
 
     /// The deepest open branching node above depth `depth`, or -1.
@@ -242,6 +277,8 @@ mod tests {
         }
         let (expected, nodes) = literal(&keys, 0);
         assert_eq!((bytes, tree.nodes()), (24 + expected, nodes), "{} keys", keys.len());
+        let listed = |(bytes, nodes), (_, request, count)| (bytes + classes.class(request) * count, nodes + count);
+        assert_eq!(tree.listing().into_iter().fold((0, 0), listed), (expected, nodes));
     }
 
     proptest! {

@@ -96,8 +96,9 @@ impl Set {
             Body::Intset(_) | Body::Packed(_) => self.bytes,
             Body::Table(dict) => {
                 let kind = Kind::set(rules);
-                let imagined = if usage.set_entry_nominal { dict.imagined(kind, rules) } else { 0 };
-                self.bytes - dict.rounding(kind, rules) + imagined
+                let (used, chained) = (dict.used(), dict.chained(kind) as f64);
+                let imagined = if usage.set_entry_nominal { kind.imagined(used, chained, rules) as u64 } else { 0 };
+                self.bytes - kind.rounding(used, rules) + imagined
             }
         }
     }
@@ -164,12 +165,7 @@ impl Set {
     }
 
     /// An intset has one member too many.  Source: `maybeConvertIntset`.
-    fn outgrow<T: Tally>(
-        &mut self,
-        existing: impl IntoIterator<Item = Element>,
-        rules: &Rules<'_>,
-        tally: &mut T,
-    ) {
+    fn outgrow<T: Tally>(&mut self, existing: impl IntoIterator<Item = Element>, rules: &Rules<'_>, tally: &mut T) {
         let mut held = Held::new(&mut self.bytes, rules.classes, tally);
         let expected = self.body.members();
         to_table(&mut self.body, expected, existing, self.phase, rules, &mut held);
@@ -233,12 +229,7 @@ impl Set {
     }
 
     /// Frees all of it, `existing` members included.
-    pub fn release<T: Tally>(
-        &mut self,
-        existing: impl IntoIterator<Item = Element>,
-        rules: &Rules<'_>,
-        tally: &mut T,
-    ) {
+    pub fn release<T: Tally>(&mut self, existing: impl IntoIterator<Item = Element>, rules: &Rules<'_>, tally: &mut T) {
         let mut held = Held::new(&mut self.bytes, rules.classes, tally);
         match &mut self.body {
             Body::Intset(set) => held.free(set.bytes()),

@@ -121,7 +121,7 @@ impl Zset {
                 packed.bytes(rules.collections.packing)
             }
             Body::Packed(_) => self.bytes,
-            Body::Skiplist(dict) => self.bytes - dict.rounding(kind(rules), rules),
+            Body::Skiplist(dict) => self.bytes - kind(rules).rounding(dict.used(), rules),
         }
     }
 
@@ -216,12 +216,7 @@ impl Zset {
     }
 
     /// Frees all of it, `existing` members included.
-    pub fn release<T: Tally>(
-        &mut self,
-        existing: impl IntoIterator<Item = Member>,
-        rules: &Rules<'_>,
-        tally: &mut T,
-    ) {
+    pub fn release<T: Tally>(&mut self, existing: impl IntoIterator<Item = Member>, rules: &Rules<'_>, tally: &mut T) {
         let mut held = Held::new(&mut self.bytes, rules.classes, tally);
         match &mut self.body {
             Body::Packed(packed) => held.free(packed.bytes(rules.collections.packing)),
@@ -235,7 +230,8 @@ impl Zset {
 }
 
 /// The table of a sorted set.
-fn kind(rules: &Rules<'_>) -> Kind {
+#[must_use]
+pub fn kind(rules: &Rules<'_>) -> Kind {
     let kind = Kind::zset(rules);
     let entries = if rules.collections.zset_entry { kind.entries } else { dict::Entries::None };
     Kind { entries, ..kind }

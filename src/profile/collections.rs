@@ -157,6 +157,8 @@ pub struct Collections {
     pub stream_consumer: u64,
     /// `sizeof(rax)` (B).
     pub rax: u64,
+    /// A sparse HyperLogLog grows by what it has, but by so many bytes at most (B).
+    pub hll_growth: u64,
     /// `MEMORY USAGE`.
     pub memory_usage: MemoryUsage,
 }
@@ -187,6 +189,7 @@ pub const REDIS_6_2: Collections = Collections {
     stream_group: 32,
     stream_consumer: 24,
     rax: 24,
+    hll_growth: u64::MAX,
     memory_usage: MemoryUsage {
         packed_nominal: true,
         list_nominal: true,
@@ -218,6 +221,8 @@ pub const REDIS_7_2: Collections = Collections {
     score_shortest: true,
     list_packed: true,
     stream_consumer: 32,
+    // measured: Redis 8.0.2, Valkey 9.1.2; assumed for 7.2 and 7.4
+    hll_growth: 300,
     memory_usage: MemoryUsage { set_entry_nominal: true, ..REDIS_7_0.memory_usage },
     ..REDIS_7_0
 };
@@ -242,10 +247,8 @@ pub const REDIS_8_0: Collections = Collections {
 };
 
 /// Redis 8.2: read in its pull requests, not measured.
-pub const REDIS_8_2: Collections = Collections {
-    memory_usage: MemoryUsage { key: KeyUsage::Object, ..REDIS_8_0.memory_usage },
-    ..REDIS_8_0
-};
+pub const REDIS_8_2: Collections =
+    Collections { memory_usage: MemoryUsage { key: KeyUsage::Object, ..REDIS_8_0.memory_usage }, ..REDIS_8_0 };
 
 /// Valkey 8.0.1.
 pub const VALKEY_8_0: Collections = Collections {
