@@ -1,6 +1,6 @@
 //! Layouts against real servers: every recorded case of keys and collections, on nine builds.
 //!
-//! `validation/collections.jsonl` holds a case a line, and what each server showed: `used_memory` grown by, `MEMORY
+//! `validation/layouts/collections.jsonl` holds a case a line, and what each server showed: `used_memory` grown by, `MEMORY
 //! USAGE` of one key, its encoding; or the same at each mark of a key that grows.
 
 use capsim::layout::key::{self, Stored};
@@ -216,7 +216,7 @@ fn predict(case: &Case, rules: &Rules<'_>) -> (f64, u64, &'static str) {
 }
 
 fn records() -> Vec<Value> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/validation/collections.jsonl");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/validation/layouts/collections.jsonl");
     let text = std::fs::read_to_string(path).expect("the measurements");
     text.lines().map(|line| serde_json::from_str(line).expect("a record")).collect()
 }

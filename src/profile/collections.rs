@@ -2,7 +2,7 @@
 //!
 //! One constant for each release; it states only what differs from its parent.  Sizes are bytes requested.
 //! Source, unless a line says otherwise: the release's own `src/*.h` and `src/t_*.c`; every release but 8.2 *measured*
-//! (`validation/collections.jsonl`).
+//! (`validation/layouts/collections.jsonl`).
 
 /// How small collections are packed into one allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
