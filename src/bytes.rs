@@ -134,6 +134,8 @@ pub struct Answer {
     pub profile: &'static str,
     /// The allocator.
     pub allocator: Allocator,
+    /// A measured server of this release confirms the layouts.
+    pub measured: bool,
     /// What `OBJECT ENCODING` says.
     pub encoding: &'static str,
     /// The key's own blocks.
@@ -188,8 +190,9 @@ pub fn price(question: &Question, profile: &'static Profile, allocator: Allocato
     let expiring = if question.ttl { question.keys } else { 0 };
     let tables = key::tables(question.keys, expiring, &rules);
     let cliffs = cliffs(question, &rules);
+    let (measured, keys) = (!profile.measured.is_empty(), question.keys);
     let (profile, encoding) = (profile.name, priced.encoding);
-    Answer { profile, allocator, encoding, allocations, tables, keys: question.keys, memory_usage, cliffs }
+    Answer { profile, allocator, measured, encoding, allocations, tables, keys, memory_usage, cliffs }
 }
 
 fn priced(question: &Question, value: Value, rules: &Rules<'_>) -> Priced {
@@ -392,6 +395,7 @@ fn cliffs(question: &Question, rules: &Rules<'_>) -> Vec<Cliff> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::PROFILES;
 
     fn question(value: Value) -> Question {
         let (key, ttl, shared_integers, keys) = (16, false, true, 1_000_000);
@@ -399,7 +403,7 @@ mod tests {
     }
 
     fn answer(value: Value, profile: &str, allocator: Allocator) -> Answer {
-        price(&question(value), Profile::find_any(profile).expect("a release"), allocator)
+        price(&question(value), Profile::find(profile).expect("a release"), allocator)
     }
 
     #[test]
@@ -447,7 +451,7 @@ mod tests {
             Value::List { count: 5000, element: 100 },
             Value::Stream { count: 1000, fields: 3, field: 5, value: 20, id_step: 0 },
         ];
-        for profile in Profile::all() {
+        for profile in PROFILES {
             for value in values {
                 let answer = price(&question(value), profile, Allocator::Bundled);
                 assert!(answer.own_bytes() >= 24.0 && answer.memory_usage > 0, "{value:?} {}", profile.name);

@@ -19,7 +19,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sim", &["units", "rng", "command", "layout", "profile", "workload", "node", "record", "scenario"]),
     ("analysis", &["units", "scenario", "record", "sim", "node"]),
     ("report", &["analysis", "record", "units", "node", "bytes", "layout"]),
-    ("validate", &["layout", "scenario", "sim", "record", "analysis", "node", "units"]),
+    ("validate", &["layout", "profile", "scenario", "sim", "record", "analysis", "node", "units"]),
     ("cli", &["bytes", "layout", "profile", "analysis", "report", "scenario", "sim", "validate", "units", "record"]),
 ];
 

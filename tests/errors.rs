@@ -336,8 +336,6 @@ fn what_is_not_modelled_says_so() {
     check_changed(&[
         ("planned_type", "type = \"string\"", "type = \"hash\""),
         ("planned_key", "value-size = 100", "value-size = 100\nelements = 5"),
-        ("planned_profile", "redis-7.2", "valkey-8.0"),
-        ("planned_allocator", "profile = \"redis-7.2\"", "allocator = \"libc\""),
         ("planned_command", "GET = 9", "HGETALL = 9"),
         ("planned_scale", "title = \"Good\"", "scale = 0.1"),
     ]);

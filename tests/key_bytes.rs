@@ -37,7 +37,7 @@ fn each_type_is_priced_block_by_block() {
 #[test]
 fn all_profiles_are_a_table() {
     let text = printed(&["string", "--key", "16", "--value", "100", "--all-profiles"]);
-    assert_eq!(text.lines().filter(|line| line.contains("bundled") || line.contains("system")).count(), 18);
+    assert_eq!(text.lines().filter(|line| line.contains("valkey") || line.contains("redis")).count(), 27);
     insta::assert_snapshot!("all_profiles", text);
     let table = printed(&["string", "--value", "100", "--all-profiles", "--format", "markdown"]);
     insta::assert_snapshot!("all_profiles_markdown", table);

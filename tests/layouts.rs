@@ -6,7 +6,7 @@
 use capsim::layout::key::{self, Stored};
 use capsim::layout::stream::Id;
 use capsim::layout::{Element, Limits, Rules, Tally, dict, hash, list, set, stream, string, total, zset};
-use capsim::profile::{Allocator, Collections, Profile, Table, TableLayout};
+use capsim::profile::{Allocator, Collections, PROFILES, Profile, Table, TableLayout};
 use capsim::rng::mix;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -222,7 +222,7 @@ fn records() -> Vec<Value> {
 }
 
 fn rules(server: &(&str, &str, Allocator)) -> Rules<'static> {
-    let profile = Profile::find_any(server.1).expect("a release");
+    let profile = Profile::find(server.1).expect("a release");
     Rules::new(profile, profile.classes(server.2), Limits::default())
 }
 
@@ -356,7 +356,7 @@ proptest! {
     /// What is told by class adds up to the bytes, at every step, in every release; and nothing is left at the end.
     #[test]
     fn classes_add_up_and_nothing_is_left(seed: u64, count in 1_u64..700) {
-        for profile in Profile::all() {
+        for profile in PROFILES {
             let rules = Rules::new(profile, profile.classes(Allocator::Bundled), Limits::default());
             let pair = |i: u64| hash::Pair::of(lengths(seed, i).0, lengths(seed, i).1);
             let member = |i: u64| Element::Bytes(lengths(seed, i).0);
@@ -406,7 +406,7 @@ proptest! {
     /// A list popped to the end costs no more than an empty one; a packed list is the literal sum of its entries.
     #[test]
     fn packed_collections_are_the_sum_of_their_entries(seed: u64, count in 1_u64..60) {
-        let profile = Profile::find_any("redis-7.4").expect("a release");
+        let profile = Profile::find("redis-7.4").expect("a release");
         let rules = Rules::new(profile, profile.classes(Allocator::Bundled), Limits::default());
         let short = |i: u64| mix(seed ^ i) % 60;
         let entry = |length: u64| 1 + length + 1;
@@ -432,7 +432,7 @@ proptest! {
 /// Conversions happen at the element after each threshold, and back only where the server goes back.
 #[test]
 fn encodings_change_at_the_thresholds() {
-    for profile in Profile::all() {
+    for profile in PROFILES {
         let rules = Rules::new(profile, profile.classes(Allocator::System), Limits::default());
         let packed = if profile.name == "redis-6.2" { "ziplist" } else { "listpack" };
         let hash_of = |fields: u64, length: u64| {
@@ -477,8 +477,8 @@ fn encodings_change_at_the_thresholds() {
 /// The listing of a collection of equal elements adds up to the state that its operations lead to.
 #[test]
 fn listings_add_up_to_the_state() {
-    for profile in Profile::all() {
-        for allocator in [Allocator::Bundled, Allocator::System] {
+    for profile in PROFILES {
+        for allocator in Allocator::ALL {
             let rules = Rules::new(profile, profile.classes(allocator), Limits::default());
             for count in [1, 100, 400, 513, 1000, 5000] {
                 let pair = hash::Pair::of(12, 70);

@@ -10,8 +10,6 @@ use crate::units::Bytes;
 
 /// A table with this share of its buckets taken doubles soon: within the growth that headroom is for.
 const NEAR_DOUBLING: f64 = 0.8;
-/// Bytes of a bucket (B).
-const BUCKET: u64 = 8;
 /// Keys without a TTL are worth a word from this share on.
 const UNTIMED_SHARE: f64 = 0.05;
 
@@ -58,7 +56,7 @@ pub(super) fn recommend(scenario: &Scenario, run: &Run) -> Recommendation {
         let fixes = fixes(scenario, run);
         return Recommendation { maxmemory: limit, maxmemory_high: limit, headroom_ratio, budget, fixes };
     }
-    let doubling = next_doubling(run);
+    let doubling = next_doubling(scenario, run);
     if doubling > 0 {
         let why = "the next doubling of a hash table that is nearly full".to_owned();
         budget.push(BudgetLine { part: "rehash", bytes: doubling, why });
@@ -87,11 +85,14 @@ fn peak_why(run: &Run) -> String {
 }
 
 /// Bytes that the tables that are nearly full will take when they double (B).
-fn next_doubling(run: &Run) -> u64 {
+fn next_doubling(scenario: &Scenario, run: &Run) -> u64 {
+    let layout = scenario.profile.table_layout;
     let table = |part: MemoryPart, entries: u64| {
-        let buckets = run.end.parts[part as usize] / BUCKET;
-        let near = buckets > 0 && run.end.rehashing_bytes == 0 && entries as f64 >= NEAR_DOUBLING * buckets as f64;
-        if near { 2 * buckets * BUCKET } else { 0 }
+        // What stands beside the array is far less than it: the array is the largest power of two.
+        let buckets = (run.end.parts[part as usize] / layout.bucket_bytes()).checked_ilog2().map_or(0, |n| 1_u64 << n);
+        let places = buckets * layout.places();
+        let near = places > 0 && run.end.rehashing_bytes == 0 && entries as f64 >= NEAR_DOUBLING * places as f64;
+        if near { 2 * buckets * layout.bucket_bytes() } else { 0 }
     };
     table(MemoryPart::MainTable, run.end.keys) + table(MemoryPart::ExpiresTable, run.end.expires)
 }

@@ -4,7 +4,7 @@ use super::exit::{Exit, Failure};
 use super::output;
 use crate::bytes::{self, Answer, Question, Value};
 use crate::layout::Limits;
-use crate::profile::{Allocator, Profile};
+use crate::profile::{Allocator, PROFILES, Profile};
 use crate::report;
 use crate::units::Bytes;
 use clap::builder::PossibleValuesParser;
@@ -37,10 +37,10 @@ struct Common {
           default_value = "1000000", global = true)]
     keys: u64,
     /// Server release.
-    #[arg(long, value_parser = PossibleValuesParser::new(Profile::all().map(|profile| profile.name)),
+    #[arg(long, value_parser = PossibleValuesParser::new(PROFILES.iter().map(|profile| profile.name)),
           default_value = "redis-7.2", global = true)]
     profile: String,
-    /// The release's own jemalloc, or the distribution's.
+    /// The release's own jemalloc, the distribution's, or glibc's malloc.
     #[arg(long, value_enum, default_value = "bundled", global = true)]
     allocator: Build,
     /// Every release and allocator, a row each.
@@ -68,6 +68,7 @@ enum Format {
 enum Build {
     Bundled,
     System,
+    Libc,
 }
 
 impl From<Build> for Allocator {
@@ -75,6 +76,7 @@ impl From<Build> for Allocator {
         match build {
             Build::Bundled => Allocator::Bundled,
             Build::System => Allocator::System,
+            Build::Libc => Allocator::Libc,
         }
     }
 }
@@ -270,10 +272,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let question = Question { key, ttl, value, shared_integers, keys, limits };
     let what = arguments.kind.words(common);
     let answers: Vec<Answer> = if common.all_profiles {
-        let builds = [Allocator::Bundled, Allocator::System];
-        Profile::all().flat_map(|profile| builds.map(|build| bytes::price(&question, profile, build))).collect()
+        let price = |profile| Allocator::ALL.map(|build| bytes::price(&question, profile, build));
+        PROFILES.iter().flat_map(price).collect()
     } else {
-        let named = Profile::find_any(&common.profile);
+        let named = Profile::find(&common.profile);
         named.map(|profile| bytes::price(&question, profile, common.allocator.into())).into_iter().collect()
     };
     output::print(&match (common.format, &answers[..]) {

@@ -421,14 +421,14 @@ pub fn settled_buckets(kind: Kind, elements: u64, expected: u64) -> u64 {
 mod tests {
     use super::*;
     use crate::layout::limits::Limits;
-    use crate::profile::{Allocator, Profile};
+    use crate::profile::{Allocator, PROFILES, Profile};
 
     fn rules(profile: &Profile) -> Rules<'_> {
         Rules::new(profile, Allocator::Bundled.classes(), Limits::default())
     }
 
     fn find(name: &str) -> Rules<'static> {
-        rules(Profile::find_any(name).expect("a release"))
+        rules(Profile::find(name).expect("a release"))
     }
 
     /// Bytes after `insert` insertions from nothing, each with `steps` steps.
@@ -505,7 +505,7 @@ mod tests {
 
     #[test]
     fn everything_put_in_and_taken_out_leaves_the_smallest_table() {
-        for release in Profile::all() {
+        for release in PROFILES {
             let rules = rules(release);
             for kind in [Kind::hash(&rules), Kind::set(&rules), Kind::zset(&rules)] {
                 let (mut dict, mut bytes) = grown(kind, 5000, 1, &rules);

@@ -185,7 +185,7 @@ mod tests {
     use crate::profile::{Allocator, Profile};
 
     fn bytes(release: &str, allocator: Allocator, length: u64, stored: Stored, expires: bool) -> u64 {
-        let profile = Profile::find_any(release).expect("a release");
+        let profile = Profile::find(release).expect("a release");
         let rules = Rules::new(profile, allocator.classes(), Limits::default());
         blocks(length, stored, expires, &rules).bytes(&rules)
     }

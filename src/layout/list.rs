@@ -388,7 +388,7 @@ mod tests {
     use crate::profile::{Allocator, Profile};
 
     fn rules(release: &str, allocator: Allocator) -> Rules<'static> {
-        Rules::new(Profile::find_any(release).expect("a release"), allocator.classes(), Limits::default())
+        Rules::new(Profile::find(release).expect("a release"), allocator.classes(), Limits::default())
     }
 
     fn pushed(count: u64, length: u64, rules: &Rules<'_>) -> List {

@@ -43,6 +43,13 @@ pub fn request(len: u64) -> u64 {
     header(len) + len + 1
 }
 
+/// The same with the header of a string that may grow (B).
+#[inline]
+#[must_use]
+pub fn growing_request(len: u64) -> u64 {
+    growing_header(len) + len + 1
+}
+
 /// Bytes that a fresh string of `len` bytes can have in its allocation of `class` bytes: none more where its header has
 /// no room for a capacity, and never more than its header can say (B).
 #[must_use]

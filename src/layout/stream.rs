@@ -429,7 +429,7 @@ mod tests {
     use crate::profile::{Allocator, Profile};
 
     fn rules(allocator: Allocator) -> Rules<'static> {
-        let profile = Profile::find_any("redis-7.0").expect("a release");
+        let profile = Profile::find("redis-7.0").expect("a release");
         Rules::new(profile, allocator.classes(), Limits::default())
     }
 

@@ -4,7 +4,7 @@
 //! (`processMultibulkBuffer`).
 
 use super::sds;
-use crate::profile::{Profile, SizeClasses};
+use crate::profile::{ObjectLayout, Profile, QueryBuffer, SizeClasses};
 
 /// Integers below this are shared objects where sharing is allowed.  Source: `OBJ_SHARED_INTEGERS`.
 pub const SHARED_INTEGERS: i64 = 10_000;
@@ -18,6 +18,9 @@ const BIG_ARGUMENT: u64 = 32 * 1024;
 /// A written value whose string has more room than a tenth of its length says that it has none.
 /// Source: redis 7.0.15 `src/object.c`, `trimStringObjectIfNeeded`; `src/sds.c`, `sdsResize`.
 const TRIMMED_ABOVE: u64 = 10;
+
+/// A time of expiry in an object (B).
+pub const EXPIRE_BYTES: u64 = 8;
 
 /// How a string value is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub struct StringValue {
     pub bytes_class: u64,
     /// Everything it costs: object and bytes, in size classes (B).
     pub total: u64,
+    /// The object, which holds its key, has room for a time of expiry.
+    pub expire_room: bool,
 }
 
 /// A value of `len` bytes that is no integer, as SET stores it.
@@ -60,14 +65,19 @@ pub fn written(len: u64, profile: &Profile, classes: SizeClasses) -> StringValue
     if len <= profile.embstr_max {
         // Object, header of type 8, bytes, terminator.
         let total = classes.class(profile.robj + 3 + len + 1);
-        return StringValue { encoding: Encoding::Embstr, bytes_class: 0, total };
+        return StringValue { encoding: Encoding::Embstr, bytes_class: 0, total, expire_room: false };
     }
-    // The query buffer that becomes the value holds the line's CR LF besides.
-    let allocated = if len >= BIG_ARGUMENT { len + 2 } else { len };
+    // The query buffer that becomes the value holds the line's CR LF besides; one that grew greedily is trimmed.
+    let keeps_line_end = len >= BIG_ARGUMENT && profile.query_buffer != QueryBuffer::PrivateGreedy;
+    let allocated = if keeps_line_end { len + 2 } else { len };
     let class = classes.class(sds::request(allocated));
     let room = sds::fresh_capacity(allocated, class) - len;
     let value = raw(class, profile, classes);
-    if room > len / TRIMMED_ABOVE { StringValue { encoding: Encoding::RawTrimmed, ..value } } else { value }
+    if len >= profile.trims_from && room > len / TRIMMED_ABOVE {
+        StringValue { encoding: Encoding::RawTrimmed, ..value }
+    } else {
+        value
+    }
 }
 
 /// A value of `len` bytes that SETRANGE makes: raw whatever its length, and never trimmed.
@@ -86,7 +96,48 @@ fn fresh_raw(len: u64, profile: &Profile, classes: SizeClasses) -> StringValue {
 /// A raw value whose bytes lie in an allocation of `bytes_class`.
 #[must_use]
 pub fn raw(bytes_class: u64, profile: &Profile, classes: SizeClasses) -> StringValue {
-    StringValue { encoding: Encoding::Raw, bytes_class, total: classes.class(profile.robj) + bytes_class }
+    let total = classes.class(profile.robj) + bytes_class;
+    StringValue { encoding: Encoding::Raw, bytes_class, total, expire_room: false }
+}
+
+/// Bytes before an embedded value: the header of its string, and after it the terminator (B).
+const EMBEDDED_STRING: u64 = 3 + 1;
+
+/// Bytes requested by an object that holds a key of `key` bytes, without value and time of expiry (B).
+#[must_use]
+pub fn keyed_object(key: u64, profile: &Profile) -> u64 {
+    profile.robj + KEY_OFFSET + sds::request(key)
+}
+
+/// The byte in an object that says where its key begins (B).
+const KEY_OFFSET: u64 = 1;
+
+/// A value in the object that holds its key of `key` bytes; `timed`: it has a TTL when the object is made.  A value that
+/// would make the object too large gets an allocation of its own; room for a time of expiry is taken where the class
+/// leaves it.  Source: valkey 8.1 `src/object.c` (`createStringObjectWithKeyAndExpire`, `shouldEmbedStringObject`).
+#[must_use]
+#[inline(never)]
+pub fn with_key(
+    value: StringValue,
+    len: u64,
+    key: u64,
+    timed: bool,
+    layout: ObjectLayout,
+    profile: &Profile,
+    classes: SizeClasses,
+) -> StringValue {
+    let apart = keyed_object(key, profile);
+    let together = apart - profile.robj + layout.embedded_head + EMBEDDED_STRING + len;
+    let expire = if timed { EXPIRE_BYTES } else { 0 };
+    let embeds = value.encoding == Encoding::Embstr && together + expire <= layout.embed_max;
+    let request = if embeds { together } else { apart };
+    let given = timed || key >= layout.long_key;
+    let class = classes.class(if given { request + EXPIRE_BYTES } else { request });
+    let value = match value.encoding {
+        Encoding::Embstr if !embeds => fresh_raw(len, profile, classes),
+        _ => value,
+    };
+    StringValue { total: class + value.bytes_class, expire_room: given || class >= request + EXPIRE_BYTES, ..value }
 }
 
 /// A value that is an integer.  `shared`: small integers may be shared objects.
@@ -94,7 +145,7 @@ pub fn raw(bytes_class: u64, profile: &Profile, classes: SizeClasses) -> StringV
 #[must_use]
 pub fn integer(value: i64, shared: bool, profile: &Profile, classes: SizeClasses) -> StringValue {
     let total = if shared && (0..SHARED_INTEGERS).contains(&value) { 0 } else { classes.class(profile.robj) };
-    StringValue { encoding: Encoding::Int, bytes_class: 0, total }
+    StringValue { encoding: Encoding::Int, bytes_class: 0, total, expire_room: false }
 }
 
 /// The value after it grew to `len` bytes in place (APPEND, SETRANGE): an embedded or integer value first becomes an
@@ -170,6 +221,45 @@ mod tests {
         // Exact copy: 3 + 40 + 1 = 44 -> 48, too small for 50; asks 100 + 3 + 1 = 104 -> 112.
         assert_eq!(after, raw(112, profile(), classes));
         assert_eq!(grown(after, 50, 108, profile(), classes), after);
+    }
+
+    #[test]
+    fn objects_that_hold_their_key_cost_what_servers_were_measured_to_take() {
+        // Valkey 8.1.1 and 9.1.2 with the system allocator: bytes a key of the recorded `static` cases, table left out.
+        let classes = Allocator::System.classes();
+        for (release, key, len, embedded, total) in [
+            ("valkey-8.1", 8, 44, false, 32 + 48),
+            ("valkey-8.1", 16, 8, true, 48),
+            ("valkey-8.1", 16, 32, false, 48 + 48),
+            ("valkey-8.1", 16, 100, false, 48 + 112),
+            ("valkey-8.1", 100, 20, false, 128 + 32),
+            ("valkey-8.1", 8, 1, true, 32),
+            ("valkey-9.1", 8, 45, true, 80),
+            ("valkey-9.1", 16, 32, true, 64),
+            ("valkey-9.1", 16, 100, false, 48 + 112),
+            ("valkey-9.1", 64, 44, true, 128),
+            ("valkey-9.1", 100, 20, false, 128 + 32),
+        ] {
+            let profile = Profile::find(release).expect("a listed profile");
+            let crate::profile::KeyLayout::InObject(layout) = profile.key_layout else { panic!("{release}") };
+            let value = with_key(written(len, profile, classes), len, key, false, layout, profile, classes);
+            assert_eq!(value.encoding == Encoding::Embstr, embedded, "{release} {key} {len}");
+            assert_eq!(value.total, total, "{release} {key} {len}");
+        }
+    }
+
+    #[test]
+    fn room_for_a_time_of_expiry_is_free_where_the_class_leaves_it() {
+        let classes = Allocator::System.classes();
+        let profile = Profile::find("valkey-8.1").expect("a listed profile");
+        let crate::profile::KeyLayout::InObject(layout) = profile.key_layout else { panic!("layout") };
+        let integer =
+            |key, timed| with_key(integer(5, false, profile, classes), 0, key, timed, layout, profile, classes);
+        // 16 + 1 + 18 = 35 of 48 leave 13; 16 + 1 + 29 = 46 leave 2.
+        assert_eq!((integer(16, false).total, integer(16, false).expire_room), (48, true));
+        assert_eq!((integer(27, false).total, integer(27, false).expire_room), (48, false));
+        assert_eq!((integer(27, true).total, integer(27, true).expire_room), (64, true));
+        assert!(integer(128, false).expire_room, "long keys have it always");
     }
 
     #[test]

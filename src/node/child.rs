@@ -120,16 +120,16 @@ impl Node {
         let tables = [bytes(MemoryPart::MainTable), bytes(MemoryPart::ExpiresTable)];
         let mut cow = CopyOnWrite::new(self.host.setup.page_size, tables);
         let mut regions: BTreeMap<u64, u64> = BTreeMap::new();
-        let object_class = self.object_class;
+        let regions_of = self.regions;
         for entry in self.keys.entries.iter_mut().filter(|entry| entry.present()) {
             entry.clear_written();
-            let [object, value] = entry.sizes.value_classes(object_class);
-            for class in [entry.sizes.key_class(), object, value] {
+            let [object, value] = regions_of.value_classes(entry.sizes);
+            for class in [regions_of.key(entry.sizes), object, value] {
                 *regions.entry(class).or_default() += 1;
             }
         }
-        *regions.entry(self.entry_class).or_default() += self.main.len();
-        *regions.entry(self.expires_entry_class).or_default() += self.expires.len();
+        *regions.entry(self.regions.entry).or_default() += self.main.len();
+        *regions.entry(self.regions.timed).or_default() += self.expires.len();
         for (class, count) in regions {
             cow.add_live(class, count);
         }
@@ -137,6 +137,7 @@ impl Node {
             cow.set_resident(class, bytes);
         }
         cow.set_dirty(self.rss.dirty_bytes());
+        cow.set_keeps_saved(!self.profile.child_dismisses);
         cow
     }
 
@@ -186,8 +187,8 @@ impl Node {
     /// A key was added: its parts are new regions, and its bucket was written.
     pub(super) fn note_added_to_child(&mut self, slot: Slot, sizes: Sizes) {
         let Some(child) = self.child.as_mut() else { return };
-        let [object, value] = sizes.value_classes(self.object_class);
-        for class in [self.entry_class, sizes.key_class(), object, value] {
+        let [object, value] = self.regions.value_classes(sizes);
+        for class in [self.regions.entry, self.regions.key(sizes), object, value] {
             child.cow.allocate(class);
         }
         child.cow.write_bucket(TableName::Main as usize);
@@ -200,10 +201,10 @@ impl Node {
         self.note_link_to_child(TableName::Main, link);
         let Some(child) = self.child.as_mut() else { return };
         let entry = &self.keys.entries[slot as usize];
-        let [object, value] = entry.sizes.value_classes(self.object_class);
+        let [object, value] = self.regions.value_classes(entry.sizes);
         for (class, region) in [
-            (self.entry_class, Region::Entry),
-            (entry.sizes.key_class(), Region::Key),
+            (self.regions.entry, Region::Entry),
+            (self.regions.key(entry.sizes), Region::Key),
             (object, Region::Object),
             (value, Region::Value),
         ] {
@@ -220,8 +221,23 @@ impl Node {
             return;
         };
         match table {
-            TableName::Main => self.write_in_place(slot, Region::Entry, self.entry_class),
-            TableName::Expires => self.write_in_place(slot, Region::Timed, self.expires_entry_class),
+            TableName::Main => self.write_link(slot),
+            TableName::Expires if self.regions.timed > 0 => {
+                self.write_in_place(slot, Region::Timed, self.regions.timed);
+            }
+            TableName::Expires => self.note_link_to_child(table, None),
+        }
+    }
+
+    /// What links a key into the main table was written: its entry, the key that is one, or the bucket.
+    fn write_link(&mut self, slot: Slot) {
+        if self.regions.key_is_entry() {
+            let class = self.regions.key(self.keys.entries[slot as usize].sizes);
+            self.write_in_place(slot, Region::Key, class);
+        } else if self.regions.entry > 0 {
+            self.write_in_place(slot, Region::Entry, self.regions.entry);
+        } else {
+            self.note_link_to_child(TableName::Main, None);
         }
     }
 
@@ -239,14 +255,14 @@ impl Node {
     /// A value was replaced; `in_place`: by a command that changes the value it finds, not by SET.
     pub(super) fn note_replaced_to_child(&mut self, slot: Slot, before: Sizes, in_place: bool) {
         let after = self.keys.entries[slot as usize].sizes;
-        let [old_object, old_value] = before.value_classes(self.object_class);
-        let [object, value] = after.value_classes(self.object_class);
+        let [old_object, old_value] = self.regions.value_classes(before);
+        let [object, value] = self.regions.value_classes(after);
         // A shared integer, or an embedded string that becomes raw, gets a new object.
         let keeps_object = in_place && old_object == object && before.encoding.is_raw() == after.encoding.is_raw();
         if keeps_object && object > 0 {
             self.write_in_place(slot, Region::Object, object);
         } else {
-            self.write_in_place(slot, Region::Entry, self.entry_class);
+            self.write_link(slot);
             self.move_region(slot, Region::Object, old_object, object);
         }
         if keeps_object && old_value == value {
@@ -272,12 +288,12 @@ impl Node {
     /// A key got a TTL, or another one; `new`: it had none.
     pub(super) fn note_ttl_set_to_child(&mut self, slot: Slot, new: bool) {
         if !new {
-            self.write_in_place(slot, Region::Timed, self.expires_entry_class);
+            self.write_in_place(slot, Region::Timed, self.regions.timed);
             return;
         }
         self.keys.entries[slot as usize].set_written(Region::Timed);
         if let Some(child) = self.child.as_mut() {
-            child.cow.allocate(self.expires_entry_class);
+            child.cow.allocate(self.regions.timed);
             child.cow.write_bucket(TableName::Expires as usize);
         }
     }
@@ -287,7 +303,7 @@ impl Node {
         self.note_link_to_child(TableName::Expires, link);
         let shared = !self.keys.entries[slot as usize].written(Region::Timed);
         if let Some(child) = self.child.as_mut() {
-            child.cow.free(self.expires_entry_class, shared);
+            child.cow.free(self.regions.timed, shared);
         }
     }
 }

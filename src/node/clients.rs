@@ -4,21 +4,28 @@
 //! server's own cron does for each client, a group's buffers are fitted to what it sent and read.
 //!
 //! Left out: replies longer than the reply buffer (they queue in blocks that a client who reads drains at once) and
-//! arguments of 32 KiB and more, whose query buffer lives for one command.
+//! arguments of 32 KiB and more, whose query buffer lives for one command; and, where the query buffer is shared, the one
+//! that a client gets by sending more than 16 KiB at a time.
 //! Source: redis 7.0.15 `src/networking.c`, `src/server.c` (`clientsCronResizeQueryBuffer`,
 //! `clientsCronResizeOutputBuffer`).
 
 use super::Node;
 use super::ledger::MemoryPart;
-use crate::profile::{Profile, SizeClasses};
+use crate::profile::{EventLoop, Profile, QueryBuffer, SizeClasses};
 
 /// Smallest and largest reply buffer (B).  Source: `PROTO_REPLY_MIN_BYTES`, `PROTO_REPLY_CHUNK_BYTES`.
 const REPLY_BUFFER_MIN: u64 = 1024;
 const REPLY_BUFFER_MAX: u64 = 16 * 1024;
 /// A query buffer once it was read into: header, 16 KiB, terminator (B).  Source: `PROTO_IOBUF_LEN`.
 const QUERY_BUFFER_REQUEST: u64 = 5 + 16 * 1024 + 1;
+/// The same where it grows greedily: twice as much is asked for (B).  Cron cuts it the next time it looks.
+const QUERY_BUFFER_GREEDY_REQUEST: u64 = 5 + 2 * 16 * 1024 + 1;
 /// An empty query buffer (B).
 const QUERY_BUFFER_EMPTY_REQUEST: u64 = 4;
+/// Descriptors that an event loop has room for at first, where it grows.  Source: `INITIAL_EVENT`.
+const EVENTS_INITIAL: u64 = 1024;
+/// Descriptors of a server that are no clients': log, pipes, poll, listeners.  *assumed*: a handful.
+const DESCRIPTORS_BESIDE: u64 = 10;
 /// Query buffers of connections idle for this long are freed (s).  Source: `clientsCronResizeQueryBuffer`.
 const IDLE_SECONDS: usize = 2;
 /// The peak use of reply buffers is forgotten after this long (s).  Source: `REPLY_BUFFER_DEFAULT_PEAK_RESET_TIME`.
@@ -62,6 +69,9 @@ pub(super) struct Clients {
     client_struct: u64,
     query_buffer: u64,
     empty_query_buffer: u64,
+    /// Reply buffers are allocations of their own.
+    reply_buffers: bool,
+    event_loop: EventLoop,
     classes: SizeClasses,
     seconds: u64,
 }
@@ -76,13 +86,21 @@ impl Clients {
             reply_peak: 0,
             active: 0,
         };
+        let (query_buffer, empty_query_buffer) = match profile.query_buffer {
+            QueryBuffer::PrivateGreedy => (QUERY_BUFFER_GREEDY_REQUEST, QUERY_BUFFER_EMPTY_REQUEST),
+            QueryBuffer::Private => (QUERY_BUFFER_REQUEST, QUERY_BUFFER_EMPTY_REQUEST),
+            QueryBuffer::Shared | QueryBuffer::SharedUntilIncomplete => (0, 0),
+        };
+        let class = |request: u64| if request == 0 { 0 } else { classes.class(request) };
         let structs: u64 = profile.client_allocations.iter().map(|&request| classes.class(request)).sum();
         Clients {
             groups: setups.iter().map(group).collect(),
             fixed: structs + profile.client_index,
             client_struct: classes.class(profile.client_struct),
-            query_buffer: classes.class(QUERY_BUFFER_REQUEST),
-            empty_query_buffer: classes.class(QUERY_BUFFER_EMPTY_REQUEST),
+            query_buffer: class(query_buffer),
+            empty_query_buffer: class(empty_query_buffer),
+            reply_buffers: profile.reply_buffer_adaptive,
+            event_loop: profile.event_loop,
             classes,
             seconds: 0,
         }
@@ -91,14 +109,25 @@ impl Clients {
     /// Query and reply buffers of a group (B).
     fn buffers(&self, group: &Group) -> u64 {
         let connections = u64::from(group.setup.connections);
-        connections * self.classes.class(group.reply_buffer)
-            + group.active * self.query_buffer
-            + (connections - group.active) * self.empty_query_buffer
+        let reply = if self.reply_buffers { self.classes.class(group.reply_buffer) } else { 0 };
+        connections * reply + group.active * self.query_buffer + (connections - group.active) * self.empty_query_buffer
     }
 
     /// Everything that connections cost (B).
     fn total(&self) -> u64 {
-        self.groups.iter().map(|g| u64::from(g.setup.connections) * self.fixed + self.buffers(g)).sum()
+        let groups = self.groups.iter().map(|g| u64::from(g.setup.connections) * self.fixed + self.buffers(g));
+        groups.sum::<u64>() + self.event_loop_growth()
+    }
+
+    /// What the event loop's arrays have grown by, where they grow as descriptors come (B): they double.
+    /// Source: redis 8.0 `src/ae.c`, `aeCreateFileEvent`.
+    fn event_loop_growth(&self) -> u64 {
+        if self.event_loop == EventLoop::ByMaxclients {
+            return 0;
+        }
+        let arrays = |descriptors: u64| self.classes.class(32 * descriptors) + self.classes.class(8 * descriptors);
+        let descriptors = (self.connections() + DESCRIPTORS_BESIDE).next_power_of_two().max(EVENTS_INITIAL);
+        arrays(descriptors) - arrays(EVENTS_INITIAL)
     }
 
     /// `mem_clients_normal`: structs and buffers, without the lists around them (B).
@@ -223,6 +252,13 @@ mod tests {
             ("redis-7.0", Allocator::Bundled, 2_226, 22_698),
             ("redis-7.0", Allocator::System, 2_258, 22_730),
             ("redis-7.2", Allocator::Bundled, 2_362, 22_834),
+            ("redis-7.4", Allocator::Bundled, 2_362, 22_834),
+            ("redis-8.0", Allocator::System, 2_410, 2_410),
+            ("valkey-8.0", Allocator::Bundled, 2_354, 2_354),
+            ("valkey-8.0", Allocator::System, 2_394, 2_394),
+            ("valkey-8.1", Allocator::System, 1_834, 1_834),
+            ("valkey-9.1", Allocator::System, 1_834, 1_834),
+            ("redis-6.2", Allocator::Bundled, 20_954, 61_906),
         ] {
             let mut clients = clients(name, allocator);
             // The index of client ids and the list node differ by a few bytes between allocators.

@@ -170,8 +170,8 @@ impl Node {
         if self.main.rehashing() {
             self.rehash_step(TableName::Main, self.profile.rehash_steps_lookup);
         }
-        // The expiry check looks the key up in the expires table.
-        if self.expires.rehashing() {
+        // The expiry check looks the key up in the expires table, but for objects that hold their time of expiry.
+        if self.expires.rehashing() && self.regions.object_layout().is_none() {
             self.rehash_step(TableName::Expires, self.profile.rehash_steps_lookup);
         }
         if key.id == NO_ID {
@@ -257,8 +257,7 @@ impl Node {
 
     /// Replaces the value of a key that exists.
     fn overwrite(&mut self, slot: Slot, payload: Payload) {
-        // One dictionary call less than an insertion.
-        let steps = self.profile.rehash_steps_insert - self.profile.rehash_steps_lookup - 1;
+        let steps = self.profile.rehash_steps_overwrite - self.profile.rehash_steps_lookup;
         self.rehash_step(TableName::Main, steps);
         let (payload, value) = self.stored(payload);
         self.replace_value(slot, payload, value, false);
@@ -318,7 +317,7 @@ impl Node {
     fn grow_value(&mut self, slot: Slot, length: u64) {
         let length = length.min(crate::layout::string::MAX_LENGTH);
         let old_length = self.value_length(slot);
-        let before = self.keys.entries[slot as usize].sizes.value(self.object_class);
+        let before = self.regions.value(self.keys.entries[slot as usize].sizes);
         let after = string::grown(before, old_length, length, self.profile, self.classes);
         self.replace_value(slot, length, after, true);
     }

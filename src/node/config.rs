@@ -2,6 +2,7 @@
 
 use super::link::{ClientClass, MaxmemoryClients, OutputLimit, OutputLimits};
 use super::persistence::SavePoint;
+use crate::profile::Profile;
 use crate::units::Bytes;
 
 /// `maxmemory-policy`.
@@ -134,7 +135,7 @@ impl MaxmemoryPolicy {
     }
 }
 
-/// The directives that the model follows.  Defaults are redis 7's.
+/// The directives that the model follows.  Defaults are redis 7's; [`ServerConfig::of`] has those of a release.
 /// Source: redis 7.0.15 `src/config.c`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerConfig {
@@ -206,6 +207,20 @@ pub struct ServerConfig {
     pub client_output_buffer_limit: OutputLimits,
     /// `maxmemory-clients`.
     pub maxmemory_clients: MaxmemoryClients,
+}
+
+impl ServerConfig {
+    /// The defaults of a release.
+    #[must_use]
+    pub fn of(profile: &Profile) -> ServerConfig {
+        let defaults = profile.defaults;
+        ServerConfig {
+            lazyfree_lazy_eviction: defaults.lazyfree,
+            repl_backlog_size: Bytes(defaults.repl_backlog_size),
+            repl_diskless_sync: defaults.repl_diskless_sync,
+            ..ServerConfig::default()
+        }
+    }
 }
 
 impl Default for ServerConfig {

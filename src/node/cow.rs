@@ -117,6 +117,8 @@ pub(crate) struct CopyOnWrite {
     classes: Vec<Class>,
     /// Bytes of the bucket arrays at the fork, and buckets written since.
     tables: [(u64, u64); 2],
+    /// The child keeps its view of large values that it has saved.
+    keeps_saved: bool,
     /// Dirty pages at the fork, and those of them that are neither purged nor used since (B).
     dirty: [u64; 2],
 }
@@ -125,6 +127,11 @@ impl CopyOnWrite {
     /// Just after a fork.
     pub(crate) fn new(page_size: PageSize, table_bytes: [u64; 2]) -> CopyOnWrite {
         CopyOnWrite { page_size, tables: table_bytes.map(|bytes| (bytes, 0)), ..CopyOnWrite::default() }
+    }
+
+    /// Says that the child keeps its view of large values that it has saved.
+    pub(crate) fn set_keeps_saved(&mut self, keeps: bool) {
+        self.keeps_saved = keeps;
     }
 
     /// Says how many dirty pages there were at the fork (B).
@@ -197,7 +204,8 @@ impl CopyOnWrite {
         let copied = match self.page_size {
             PageSize::Small => {
                 let classes = self.classes.iter();
-                let copied = classes.map(|c| if c.dismissed() { c.copied() * unsaved } else { c.copied() });
+                let copied =
+                    classes.map(|c| if c.dismissed() && !self.keeps_saved { c.copied() * unsaved } else { c.copied() });
                 copied.sum::<f64>() + tables.sum::<f64>()
             }
             PageSize::Huge => {

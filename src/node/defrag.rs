@@ -68,11 +68,11 @@ impl Node {
             };
             if entry.present() {
                 spent += SCAN_KEY_NS;
-                let [object, value] = entry.sizes.value_classes(self.object_class);
-                let timed = if entry.has_ttl() { self.expires_entry_class } else { 0 };
+                let [object, value] = self.regions.value_classes(entry.sizes);
+                let timed = if entry.has_ttl() { self.regions.timed } else { 0 };
                 let regions = [
-                    (Region::Entry, self.entry_class),
-                    (Region::Key, entry.sizes.key_class()),
+                    (Region::Entry, self.regions.entry),
+                    (Region::Key, self.regions.key(entry.sizes)),
                     (Region::Object, object),
                     (Region::Value, value),
                     (Region::Timed, timed),
@@ -94,7 +94,7 @@ impl super::rss::Rss {
     fn fillings(&self) -> Vec<(u64, u64)> {
         match self.heap() {
             Heap::Exact { slabs, .. } => slabs.fillings(),
-            Heap::MeanField(_) => Vec::new(),
+            Heap::MeanField(_) | Heap::HighWater(_) => Vec::new(),
         }
     }
 

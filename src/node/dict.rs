@@ -1,20 +1,28 @@
-//! The chained hash table: bucket arrays, growth, incremental rehash, the two ways of drawing keys from it.
+//! The hash table of the keyspace: bucket arrays, growth, incremental rehash, the ways of drawing keys from it.
+//!
+//! Each of the three layouts is a chain of keys for each bucket.  What differs: the places of a bucket, the rules of size,
+//! what a step of rehash moves, how a sample is drawn; and what is allocated beside the arrays, which two components
+//! count: `child_buckets` and `chained_entries`.
 //!
 //! The table is literal: bucket heads and chains, so that what depends on the place of a key in it (which keys
 //! eviction samples together, where the expiry sweep is) comes out as on the server.  Chains run through a column of
 //! [`super::keys::Keys`].  Hashes have 32 bits, so tables have at most 2^32 buckets.
 //!
-//! Source: redis 7.0.15 `src/dict.c`.
+//! Source: redis 7.0.15 `src/dict.c`; valkey 8.1 `src/hashtable.c`.
 
+use super::chained_entries::ChainedEntries;
+use super::child_buckets::ChildBuckets;
 use super::keys::{Chain, NIL, Slot};
 use crate::hint::{huge_pages, prefetch};
-use rand::Rng;
+use crate::profile::{Profile, ShrinkRule, TableLayout};
 
 /// Buckets of the first array.  Source: `DICT_HT_INITIAL_SIZE`.
 pub(crate) const INITIAL_BUCKETS: u64 = 4;
 
-/// Bytes of a bucket on the server (B).
-pub(crate) const BUCKET_BYTES: u64 = 8;
+/// Buckets for entries where a bucket has seven places: a table that is resized is at most 91 % full.
+/// Source: `BUCKET_FACTOR`, `BUCKET_DIVISOR`.
+const BUCKET_FACTOR: u64 = 5;
+const BUCKET_DIVISOR: u64 = 32;
 
 /// Empty buckets that one step of rehash may skip.  Source: `dictRehash`, `n*10`.
 const EMPTY_VISITS_PER_STEP: usize = 10;
@@ -23,23 +31,27 @@ const EMPTY_VISITS_PER_STEP: usize = 10;
 /// after the other, entries and keys are not.
 const BUCKETS_PER_ENTRY: u64 = 64;
 
-/// Buckets that sampling may look at for each key wanted.  Source: `dictGetSomeKeys`, `count*10`.
-const SAMPLE_STEPS_PER_KEY: usize = 10;
-
-/// Empty buckets in a row after which sampling starts elsewhere.  Source: `dictGetSomeKeys`.
-const SAMPLE_EMPTY_RUN: usize = 5;
-
 /// Most keys drawn in one sample: `maxmemory-samples` is at most this.
 pub(crate) const MAX_SAMPLES: usize = 64;
 
-/// A chained hash table.
-#[derive(Debug, Default)]
+/// Thousandths of a percent.
+const WHOLE: u64 = 100_000;
+
+/// A hash table.
+#[derive(Debug)]
 pub(crate) struct Dict {
     /// The array in use, and the one that entries move to while rehashing.
     heads: [Vec<Slot>; 2],
     used: [u64; 2],
     /// The next bucket of the first array to move; `None` when not rehashing.
     rehash_at: Option<usize>,
+    layout: TableLayout,
+    /// Places of a bucket.
+    places: u64,
+    /// A sample takes whole chains.
+    whole_chains: bool,
+    children: ChildBuckets,
+    chained: ChainedEntries,
 }
 
 /// What a change to a table did to its arrays.
@@ -52,6 +64,56 @@ pub(crate) struct RehashEnded {
 }
 
 impl Dict {
+    /// An empty table of a release.
+    pub(crate) fn new(profile: &Profile) -> Dict {
+        Dict {
+            heads: [Vec::new(), Vec::new()],
+            used: [0; 2],
+            rehash_at: None,
+            layout: profile.table_layout,
+            places: profile.table_layout.places(),
+            whole_chains: profile.sample_whole_chains,
+            children: ChildBuckets::default(),
+            chained: ChainedEntries::default(),
+        }
+    }
+
+    /// Bytes of a bucket on the server (B).
+    #[inline]
+    pub(crate) fn bucket_bytes(&self) -> u64 {
+        self.layout.bucket_bytes()
+    }
+
+    /// Whether something is allocated beside the arrays that is not a part of each key.
+    #[inline]
+    fn has_more(&self) -> bool {
+        !matches!(self.layout, TableLayout::Chained { .. })
+    }
+
+    /// Allocations beside the arrays: how many, and of how many bytes each (B).
+    #[inline]
+    pub(crate) fn beside_arrays(&self) -> (u64, u64) {
+        match self.layout {
+            TableLayout::Chained { .. } => (0, 0),
+            TableLayout::ChainedKeys { entry } => (self.chained.count(), entry),
+            TableLayout::Buckets => (self.children.count(), self.layout.bucket_bytes()),
+        }
+    }
+
+    /// Buckets that cannot be fewer.
+    fn least_buckets(&self) -> u64 {
+        if self.layout == TableLayout::Buckets { 1 } else { INITIAL_BUCKETS }
+    }
+
+    /// Buckets for `entries` entries.
+    pub(crate) fn buckets_for(&self, entries: u64) -> u64 {
+        let wanted = match self.layout {
+            TableLayout::Buckets => (entries * BUCKET_FACTOR).div_ceil(BUCKET_DIVISOR),
+            TableLayout::Chained { .. } | TableLayout::ChainedKeys { .. } => entries,
+        };
+        wanted.next_power_of_two().max(self.least_buckets())
+    }
+
     /// Entries.
     #[inline]
     pub(crate) fn len(&self) -> u64 {
@@ -81,7 +143,7 @@ impl Dict {
         if !self.rehashing() || old == 0 {
             return 0;
         }
-        new * BUCKET_BYTES * (old - moved.min(old)) / old
+        new * self.bucket_bytes() * (old - moved.min(old)) / old
     }
 
     /// Whether two arrays are alive.
@@ -92,31 +154,52 @@ impl Dict {
 
     /// Buckets that the table would grow to if it grew now.
     pub(crate) fn next_size(&self) -> u64 {
-        buckets_for(self.len() + 1)
+        self.buckets_for(self.len() + 1)
     }
 
     /// Whether an insertion now would want more buckets.  `avoid_load`: a child lives, so only from this load on.
     #[inline]
     pub(crate) fn wants_growth(&self, avoid_load: Option<u64>) -> bool {
-        let size = self.heads[0].len() as u64;
+        let places = self.heads[0].len() as u64 * self.places;
         if self.rehashing() {
             return false;
         }
         match avoid_load {
-            None => self.used[0] >= size,
-            Some(load) => size == 0 || self.used[0] >= load * size,
+            None => self.used[0] >= places,
+            Some(load) => places == 0 || self.used[0] >= load * places,
         }
     }
 
-    /// Entries for each bucket of the array in use.
-    pub(crate) fn load_factor(&self) -> f64 {
-        self.used[0] as f64 / (self.heads[0].len() as f64).max(1.0)
+    /// Whether cron finds every place taken.
+    pub(crate) fn is_full(&self) -> bool {
+        !self.heads[0].is_empty() && self.wants_growth(None)
     }
 
-    /// Whether the table is empty enough for cron to shrink it.  Source: `htNeedsResize`, `HASHTABLE_MIN_FILL` 10 %.
-    pub(crate) fn wants_shrink(&self) -> bool {
-        let buckets = self.buckets();
-        buckets > INITIAL_BUCKETS && self.len() * 100 / buckets < 10 && !self.rehashing()
+    /// Entries for each place of the array in use.
+    pub(crate) fn load_factor(&self) -> f64 {
+        self.used[0] as f64 / ((self.heads[0].len() as u64 * self.places) as f64).max(1.0)
+    }
+
+    /// Whether the table is empty enough to shrink.  Source: `htNeedsResize`, `HASHTABLE_MIN_FILL` 10 %; redis 7.4
+    /// `_dictShrinkIfNeeded`; valkey 8.1 `hashtableShrinkIfNeeded`.
+    #[inline]
+    pub(crate) fn wants_shrink(&self, rule: ShrinkRule, child: bool) -> bool {
+        let (buckets, keys) = (self.heads[0].len() as u64, self.used[0]);
+        if self.rehashing() || buckets <= self.least_buckets() {
+            return false;
+        }
+        match rule {
+            ShrinkRule::CronBelowTenth => !child && keys * 100 / buckets < 10,
+            ShrinkRule::Deletion { at, with_child } => {
+                let share = if child { with_child } else { at };
+                keys * WHOLE <= buckets * self.places * share
+            }
+        }
+    }
+
+    /// Share of the places that is taken (%).
+    pub(crate) fn fill_percent(&self) -> u64 {
+        (self.len() * 100).checked_div(self.buckets() * self.places).unwrap_or(0)
     }
 
     /// Gives the table `buckets` buckets: at once when it has none, else by rehashing.  Returns whether it now rehashes.
@@ -124,7 +207,11 @@ impl Dict {
         debug_assert!(buckets.is_power_of_two() && !self.rehashing(), "one resize at a time, to a power of two");
         let array = vec![NIL; buckets as usize];
         huge_pages(&array);
-        if self.heads[0].is_empty() {
+        let first = self.heads[0].is_empty();
+        if self.layout == TableLayout::Buckets {
+            self.children.set_array(usize::from(!first), buckets);
+        }
+        if first {
             self.heads[0] = array;
             return false;
         }
@@ -135,7 +222,9 @@ impl Dict {
 
     /// Frees both arrays; the entries are the caller's.
     pub(crate) fn clear(&mut self) {
-        *self = Dict::default();
+        self.heads = [Vec::new(), Vec::new()];
+        (self.used, self.rehash_at) = ([0; 2], None);
+        (self.children, self.chained) = (ChildBuckets::default(), ChainedEntries::default());
     }
 
     /// Adds an entry, in front of its chain; while rehashing into the new array.
@@ -147,6 +236,27 @@ impl Dict {
         chain.set_next(slot, heads[bucket]);
         heads[bucket] = slot;
         self.used[table] += 1;
+        if self.has_more() {
+            self.note_inserted(slot, table, bucket, chain);
+        }
+    }
+
+    #[inline(never)]
+    fn note_inserted(&mut self, slot: Slot, table: usize, bucket: usize, chain: &impl Chain) {
+        match self.layout {
+            TableLayout::Chained { .. } => {}
+            TableLayout::ChainedKeys { .. } => self.chained.set(slot, chain.next(slot) != NIL),
+            TableLayout::Buckets => self.children.add(table, bucket),
+        }
+    }
+
+    #[inline(never)]
+    fn note_removed(&mut self, slot: Slot, table: usize, bucket: usize) {
+        match self.layout {
+            TableLayout::Chained { .. } => {}
+            TableLayout::ChainedKeys { .. } => self.chained.set(slot, false),
+            TableLayout::Buckets => self.children.remove(table, bucket),
+        }
     }
 
     /// Removes an entry, which must be there; returns the entry whose link to it was changed, if not its bucket's.
@@ -163,6 +273,9 @@ impl Dict {
             if at == slot {
                 heads[bucket] = chain.next(slot);
                 self.used[table] -= 1;
+                if self.has_more() {
+                    self.note_removed(slot, table, bucket);
+                }
                 return None;
             }
             while at != NIL {
@@ -170,6 +283,9 @@ impl Dict {
                 if next == slot {
                     chain.set_next(at, chain.next(slot));
                     self.used[table] -= 1;
+                    if self.has_more() {
+                        self.note_removed(slot, table, bucket);
+                    }
                     return Some(at);
                 }
                 at = next;
@@ -182,6 +298,9 @@ impl Dict {
     /// Moves up to `steps` non-empty buckets to the new array; says so when the old one is empty and freed.
     pub(crate) fn rehash(&mut self, steps: u64, chain: &mut impl Chain) -> Option<RehashEnded> {
         let mut at = self.rehash_at?;
+        if self.layout == TableLayout::Buckets {
+            return self.rehash_every_bucket(steps, chain);
+        }
         for _ in 0..steps {
             if self.used[0] == 0 {
                 break;
@@ -195,6 +314,15 @@ impl Dict {
         }
         self.rehash_at = Some(at);
         (self.used[0] == 0).then(|| self.end_rehash())
+    }
+
+    /// The same for a table that moves one bucket a step, empty or not, to the end of the old array.
+    fn rehash_every_bucket(&mut self, steps: u64, chain: &mut impl Chain) -> Option<RehashEnded> {
+        let at = self.rehash_at?;
+        let end = (at + steps as usize).min(self.heads[0].len());
+        (at..end).for_each(|bucket| self.move_bucket(bucket, chain));
+        self.rehash_at = Some(end);
+        (end == self.heads[0].len()).then(|| self.end_rehash())
     }
 
     /// Moves what cron's slice of a millisecond gets done: as many entries as there are `buckets` in a slice of a table
@@ -213,15 +341,20 @@ impl Dict {
     }
 
     fn move_bucket(&mut self, bucket: usize, chain: &mut impl Chain) {
-        let [old, new] = &mut self.heads;
-        let mut at = std::mem::replace(&mut old[bucket], NIL);
+        let more = self.has_more();
+        let mut at = std::mem::replace(&mut self.heads[0][bucket], NIL);
         while at != NIL {
             let next = chain.next(at);
+            let new = &mut self.heads[1];
             let target = chain.hash(at) as usize & (new.len() - 1);
             chain.set_next(at, new[target]);
             new[target] = at;
             self.used[0] -= 1;
             self.used[1] += 1;
+            if more {
+                self.note_removed(at, 0, bucket);
+                self.note_inserted(at, 1, target, chain);
+            }
             at = next;
         }
     }
@@ -231,54 +364,8 @@ impl Dict {
         self.heads[0] = std::mem::take(&mut self.heads[1]);
         self.used = [self.used[1], 0];
         self.rehash_at = None;
+        self.children.end_rehash();
         RehashEnded { freed_buckets, buckets: self.heads[0].len() as u64 }
-    }
-
-    /// Draws up to `wanted` entries that stand near each other: a run of buckets from one random start, a random word of
-    /// which the lower bits are taken.  Returns how many were put into `sample`.
-    pub(crate) fn sample(
-        &self,
-        wanted: usize,
-        start: u64,
-        chain: &impl Chain,
-        rng: &mut impl Rng,
-        sample: &mut [Slot; MAX_SAMPLES],
-    ) -> usize {
-        let count = wanted.min(self.len() as usize).min(MAX_SAMPLES);
-        let tables = if self.rehashing() { 2 } else { 1 };
-        let mask = self.heads[0].len().max(self.heads[1].len()) - 1;
-        let mut at = start as usize & mask;
-        let (mut stored, mut empty, mut steps) = (0, 0, count * SAMPLE_STEPS_PER_KEY);
-        while stored < count && steps > 0 {
-            steps -= 1;
-            for table in 0..tables {
-                if let (0, Some(moved)) = (table, self.rehash_at)
-                    && at < moved
-                {
-                    // Moved already; where the new array is smaller, jump to what is left of the old one.
-                    if at < self.heads[1].len() {
-                        continue;
-                    }
-                    at = moved;
-                }
-                let Some(&head) = self.heads[table].get(at) else { continue };
-                if head == NIL {
-                    empty += 1;
-                    if empty >= SAMPLE_EMPTY_RUN && empty > count {
-                        at = rng.next_u64() as usize & mask;
-                        empty = 0;
-                    }
-                    continue;
-                }
-                empty = 0;
-                stored = store_chain(head, stored, count, chain, rng, sample);
-                if stored >= count {
-                    return count;
-                }
-            }
-            at = (at + 1) & mask;
-        }
-        stored.min(count)
     }
 
     /// First entries of `length` buckets from where a sample with this start begins; fewer at the table's end, and while
@@ -295,26 +382,6 @@ impl Dict {
     pub(crate) fn prefetch_bucket(&self, hash: u32) {
         let heads = &self.heads[usize::from(self.rehashing())];
         prefetch(heads, hash as usize & heads.len().wrapping_sub(1));
-    }
-
-    /// Draws one entry: a random non-empty bucket, then uniformly from its chain.  The table must not be empty.
-    pub(crate) fn random_entry(&self, chain: &impl Chain, rng: &mut impl Rng) -> Slot {
-        let head = loop {
-            let head = match self.rehash_at {
-                None => self.heads[0][rng.next_u64() as usize & (self.heads[0].len() - 1)],
-                Some(moved) => {
-                    let old = self.heads[0].len();
-                    let at = moved + (rng.next_u64() % (self.buckets() - moved as u64)) as usize;
-                    if at < old { self.heads[0][at] } else { self.heads[1][at - old] }
-                }
-            };
-            if head != NIL {
-                break head;
-            }
-        };
-        let length = std::iter::successors(Some(head), |&at| Some(chain.next(at)).filter(|&next| next != NIL)).count();
-        let nth = (rng.next_u64() % length as u64) as usize;
-        (0..nth).fold(head, |at, _| chain.next(at))
     }
 
     /// First entry of bucket `cursor` (masked) in each array, and how many arrays there are: one place of a sweep by
@@ -353,42 +420,13 @@ impl Dict {
     }
 }
 
-/// Keeps the entries of one chain in the sample: the first `count` seen, then by reservoir.  Returns how many were
-/// seen so far.
-#[inline]
-fn store_chain(
-    head: Slot,
-    mut stored: usize,
-    count: usize,
-    chain: &impl Chain,
-    rng: &mut impl Rng,
-    sample: &mut [Slot; MAX_SAMPLES],
-) -> usize {
-    let mut at = head;
-    while at != NIL {
-        if stored < count {
-            sample[stored] = at;
-        } else {
-            let place = (rng.next_u64() % (stored as u64 + 1)) as usize;
-            if place < count {
-                sample[place] = at;
-            }
-        }
-        at = chain.next(at);
-        stored += 1;
-    }
-    stored
-}
-
-/// Buckets for `entries` entries: the next power of two, at least the first array's.
-pub(crate) fn buckets_for(entries: u64) -> u64 {
-    entries.next_power_of_two().max(INITIAL_BUCKETS)
-}
-
 /// The cursor after `cursor` in an order that survives resizes: incremented with its bits reversed.
 fn next_reverse_binary(cursor: u64, mask: u64) -> u64 {
     (cursor | !mask).reverse_bits().wrapping_add(1).reverse_bits()
 }
+
+#[path = "dict_sampling.rs"]
+mod sampling;
 
 #[cfg(test)]
 #[path = "dict_tests.rs"]

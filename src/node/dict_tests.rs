@@ -22,8 +22,12 @@ impl Chain for Plain {
     }
 }
 
+fn dict_of(release: &str) -> Dict {
+    Dict::new(Profile::find(release).expect("a listed profile"))
+}
+
 fn filled(n: u32) -> (Dict, Plain) {
-    let (mut dict, mut chain) = (Dict::default(), Plain(vec![NIL; 1 + n as usize]));
+    let (mut dict, mut chain) = (dict_of("redis-7.0"), Plain(vec![NIL; 1 + n as usize]));
     for slot in 1..=n {
         grow_as_needed(&mut dict);
         dict.insert(slot, &mut chain);
@@ -142,13 +146,88 @@ fn random_entries_follow_buckets_then_chains() {
     }
 }
 
+/// What stands beside the arrays, counted by walking every chain.
+fn beside_arrays(dict: &Dict, chain: &Plain) -> u64 {
+    let mut count = 0;
+    for &head in dict.heads.iter().flatten() {
+        let length = std::iter::successors(Some(head).filter(|&head| head != NIL), |&at| {
+            Some(chain.next(at)).filter(|&next| next != NIL)
+        })
+        .count() as u64;
+        // A bucket has seven places; the last one of a full bucket points to the next bucket.
+        let mut left = length;
+        while left > 7 {
+            left -= 6;
+            count += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn buckets_of_seven_places_grow_and_shrink_as_measured() {
+    // Measured on valkey 8.1.1 and 9.1.2: 57 344 keys fill 8192 buckets, the next one doubles them.
+    let mut dict = dict_of("valkey-8.1");
+    let mut chain = Plain(vec![NIL; 60_001]);
+    let mut sizes = Vec::new();
+    for slot in 1..=57_345 {
+        if dict.wants_growth(None) {
+            dict.resize(dict.next_size());
+            sizes.push((slot, dict.heads[usize::from(dict.rehashing())].len()));
+        }
+        dict.insert(slot, &mut chain);
+        dict.rehash(2, &mut chain);
+    }
+    assert_eq!(sizes[..3], [(1, 1), (8, 2), (15, 4)]);
+    assert_eq!(sizes.last(), Some(&(57_345, 16_384)));
+    assert_eq!(dict.beside_arrays().0, beside_arrays(&dict, &chain));
+    while dict.rehashing() {
+        dict.rehash(1, &mut chain);
+    }
+    let rule = Profile::find("valkey-8.1").expect("a listed profile").shrink;
+    let mut left = 57_345_u64;
+    while !dict.wants_shrink(rule, false) {
+        dict.remove(left as Slot, &mut chain);
+        left -= 1;
+    }
+    // 13 % of 7 * 16 384 places.
+    assert_eq!((left, dict.buckets_for(left)), (14_909, 4_096));
+    assert!(!dict.wants_shrink(rule, true), "3 % while a child lives");
+}
+
+#[test]
+fn sampling_by_scans_takes_whole_chains_evenly() {
+    let mut dict = dict_of("valkey-8.1");
+    let mut chain = Plain(vec![NIL; 1001]);
+    for slot in 1..=1000 {
+        if dict.wants_growth(None) {
+            dict.resize(dict.next_size());
+        }
+        dict.insert(slot, &mut chain);
+        dict.rehash(8, &mut chain);
+    }
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(2);
+    let mut sample = [NIL; MAX_SAMPLES];
+    let mut drawn = vec![0_u32; 1001];
+    for _ in 0..20_000 {
+        let start = rng.next_u64();
+        assert_eq!(dict.sample(5, start, &chain, &mut rng, &mut sample), 5);
+        sample[..5].iter().for_each(|&slot| drawn[slot as usize] += 1);
+        drawn[dict.random_entry(&chain, &mut rng) as usize] += 1;
+    }
+    // Keys of long chains share the places of a sample: no key is drawn more than a few times as often as another.
+    let (least, most) = (drawn[1..].iter().min(), drawn[1..].iter().max());
+    assert!(least.is_some_and(|&n| n > 40) && most.is_some_and(|&n| n < 500), "{least:?} {most:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_order_of_operations_keeps_every_entry(
+        release in prop::sample::select(vec!["redis-7.0", "redis-8.2", "valkey-8.1"]),
         operations in prop::collection::vec((0..4_u8, 1..400_u32), 1..800)
     ) {
-        let (mut dict, mut chain) = (Dict::default(), Plain(vec![NIL; 401]));
+        let (mut dict, mut chain) = (dict_of(release), Plain(vec![NIL; 401]));
         let mut oracle = BTreeSet::new();
         for (operation, slot) in operations {
             match operation {
@@ -160,14 +239,23 @@ proptest! {
                     dict.remove(slot, &mut chain);
                 }
                 3 => {
-                    if dict.wants_shrink() {
-                        dict.resize(buckets_for(dict.len()));
+                    if dict.wants_shrink(ShrinkRule::CronBelowTenth, false) {
+                        dict.resize(dict.buckets_for(dict.len()));
                     }
                     dict.rehash(u64::from(slot % 7), &mut chain);
                 }
                 _ => {}
             }
             prop_assert_eq!(dict.len(), oracle.len() as u64);
+            match release {
+                "valkey-8.1" => prop_assert_eq!(dict.beside_arrays().0, beside_arrays(&dict, &chain)),
+                "redis-7.0" => prop_assert_eq!(dict.beside_arrays().0, 0),
+                // Each key beyond the first of its bucket has an entry; one left alone keeps it.
+                _ => {
+                    let taken = dict.heads.iter().flatten().filter(|&&head| head != NIL).count() as u64;
+                    prop_assert!((dict.len() - taken..=dict.len()).contains(&dict.beside_arrays().0));
+                }
+            }
         }
         prop_assert_eq!(entries(&dict, &chain), oracle);
     }

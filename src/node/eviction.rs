@@ -180,7 +180,8 @@ impl Node {
 
     fn populate_pool(&mut self, table: TableName, ranking: EvictionRanking) {
         let samples = self.config.maxmemory_samples;
-        self.rehash_step(table, samples);
+        let one = self.profile.rehash_one_step_per_sample;
+        self.rehash_step(table, if one { 1 } else { samples });
         let start = self.eviction.starts.take(&mut self.rng);
         let mut sample = [0; MAX_SAMPLES];
         let drawn = match table {
@@ -193,7 +194,7 @@ impl Node {
                 self.expires.sample(samples as usize, start, &chain, &mut self.rng, &mut sample)
             }
         };
-        if table == TableName::Expires && ranking != EvictionRanking::Ttl {
+        if table == TableName::Expires && ranking != EvictionRanking::Ttl && self.regions.object_layout().is_none() {
             // The objects of keys sampled from the expires table are looked up in the main one.
             self.rehash_step(TableName::Main, drawn as u32);
         }

@@ -53,6 +53,8 @@ pub(super) struct ExpireCycle {
 struct Swept {
     sampled: u64,
     expired: u64,
+    /// The sweep came to the end of the table, and the release ends its cycle there.
+    through: bool,
 }
 
 /// The limits that `active-expire-effort` and `hz` set.
@@ -156,8 +158,8 @@ impl Node {
         loop {
             loops += 1;
             let keys = self.expires.len();
-            let buckets = self.expires.buckets();
-            if keys == 0 || (buckets > super::dict::INITIAL_BUCKETS && keys * 100 / buckets < MIN_FILL_PERCENT) {
+            let small = self.expires.buckets() <= super::dict::INITIAL_BUCKETS;
+            if keys == 0 || (!small && self.expires.fill_percent() < MIN_FILL_PERCENT) {
                 break;
             }
             let swept = self.sweep(keys.min(effort.keys_per_loop));
@@ -167,6 +169,9 @@ impl Node {
             if loops % LOOPS_PER_TIME_CHECK == 0 && spent_ns / 1000 > budget_us {
                 self.expire_cycle.cut_by_time = true;
                 self.counters.expired_time_cap_reached_count += 1;
+                break;
+            }
+            if swept.through {
                 break;
             }
             if swept.sampled > 0 && swept.expired * 100 / swept.sampled <= effort.acceptable_stale_percent {
@@ -181,7 +186,12 @@ impl Node {
         let mut swept = Swept::default();
         let max_buckets = BUCKETS_PER_KEY * wanted;
         let mut checked = 0;
+        // Where a deletion can shrink the table it moves other chains too; such releases also end at the table's end.
+        let guarded = self.profile.expire_one_sweep;
         while swept.sampled < wanted && checked < max_buckets {
+            if guarded && (swept.through || self.expires.len() == 0) {
+                break;
+            }
             if self.expires.rehashing() {
                 checked += self.sweep_rehashing(&mut swept);
                 continue;
@@ -203,6 +213,12 @@ impl Node {
                 checked += 1;
                 self.expire_cycle.cursor = next;
                 self.sweep_chain(head, &mut swept);
+                if guarded {
+                    swept.through = next == 0;
+                    if swept.through || self.expires.rehashing() {
+                        break;
+                    }
+                }
             }
         }
         swept
@@ -225,7 +241,13 @@ impl Node {
         if self.profile.expire_scan_reverse_binary {
             let mut heads = Vec::new();
             self.expire_cycle.cursor = self.expires.scan(self.expire_cycle.cursor, |head| heads.push(head));
-            heads.into_iter().for_each(|head| self.sweep_chain(head, swept));
+            for head in heads {
+                // A deletion rehashes, and what it moved may have been met, and deleted, as a part of another chain.
+                if head != NIL && self.keys.entries[head as usize].has_ttl() {
+                    self.sweep_chain(head, swept);
+                }
+            }
+            swept.through = self.profile.expire_one_sweep && self.expire_cycle.cursor == 0;
             1
         } else {
             let (heads, arrays) = self.expires.sweep(self.expire_cycle.cursor);
@@ -267,7 +289,7 @@ impl Node {
         let sampled = keys.min(effort.keys_per_loop);
         let buckets = (sampled * self.expires.buckets() / keys).clamp(1, BUCKETS_PER_KEY * sampled);
         self.expire_cycle.cursor = self.expire_cycle.cursor.wrapping_add(buckets);
-        Swept { sampled, expired: 0 }
+        Swept { sampled, ..Swept::default() }
     }
 
     /// `expired_stale_perc` in thousandths of a percent.
@@ -283,7 +305,7 @@ impl Node {
                 let timed = self.keys.entries[slot as usize].has_ttl();
                 if timed && self.now_ms > self.keys.timed[slot as usize].expire_at() {
                     let sizes = self.keys.entries[slot as usize].sizes;
-                    bytes[sizes.keyspace as usize] += self.key_bytes(sizes) + self.expires_entry_class;
+                    bytes[sizes.keyspace as usize] += self.key_bytes(sizes) + self.regions.timed;
                 }
             }
         }

@@ -6,7 +6,6 @@
 use super::Node;
 use super::config::{EvictionScope, ServerConfig};
 use super::counters::{Counters, KeyspaceCounters};
-use super::dict::BUCKET_BYTES;
 use super::host::{HostMemory, HostPeak};
 use super::ledger::PARTS;
 use super::link::ClientClass;
@@ -15,7 +14,7 @@ use super::persistence::PersistenceInfo;
 use super::replication::ReplicationInfo;
 use super::rss::AllocatorInfo;
 use crate::layout::string::Encoding;
-use crate::profile::{Allocator, Profile};
+use crate::profile::{Allocator, EventLoop, Profile};
 
 /// File descriptors beyond `maxclients`.  Source: `CONFIG_FDSET_INCR`.
 const FDSET_INCREMENT: u64 = 128;
@@ -101,10 +100,15 @@ pub struct KeyspaceState {
 pub(super) fn startup_memory(profile: &Profile, allocator: Allocator, config: &ServerConfig) -> u64 {
     let (base, database) = (profile.startup.of(allocator), profile.database.of(allocator));
     let classes = allocator.classes();
-    // Registered events of 32 bytes, fired ones of 8, poll results of 12, one each for every descriptor.
+    // Registered events of 32 bytes, fired ones of 8, poll results of 12, one each for every descriptor; or the last of
+    // them alone, where the others grow as descriptors come.
+    let sizes: &[u64] = match profile.event_loop {
+        EventLoop::ByMaxclients => &[32, 8, 12],
+        EventLoop::OnDemand => &[12],
+    };
     let event_loop = |maxclients: u64| -> u64 {
         let descriptors = maxclients + FDSET_INCREMENT;
-        [32, 8, 12].iter().map(|size| classes.class(size * descriptors)).sum()
+        sizes.iter().map(|size| classes.class(size * descriptors)).sum()
     };
     let moved = base + event_loop(u64::from(config.maxclients)) + u64::from(config.databases) * database;
     moved.saturating_sub(event_loop(MEASURED_MAXCLIENTS) + MEASURED_DATABASES * database)
@@ -144,7 +148,7 @@ impl Node {
 
     /// Old bucket arrays alive (B).
     pub(super) fn rehashing_bytes(&self) -> u64 {
-        BUCKET_BYTES * (self.main.old_buckets() + self.expires.old_buckets())
+        self.main.bucket_bytes() * (self.main.old_buckets() + self.expires.old_buckets())
     }
 
     /// `used_memory_overhead` by nominal struct sizes (B).
@@ -155,7 +159,8 @@ impl Node {
             + self.mem_clients_normal()
             + self.main.len() * per_key
             + self.expires.len() * self.profile.overhead_expires_entry
-            + BUCKET_BYTES * (self.main.buckets() + self.expires.buckets())
+            + self.main.bucket_bytes() * (self.main.buckets() + self.expires.buckets())
+            + self.tables_overhead()
     }
 
     /// Bytes of the keys that the policy could evict (B).

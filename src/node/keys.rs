@@ -135,15 +135,18 @@ impl Timed {
     }
 }
 
+/// The object has room for a time of expiry: a bit of [`Sizes::total`] that no size needs.
+const EXPIRE_ROOM: u32 = 1 << 31;
+
 /// Sizes of one key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
     /// Length of the value (B), or the integer itself.
     pub(crate) payload: u64,
-    /// What the value costs: object and bytes, in size classes (B).
-    pub(crate) value_total: u32,
-    /// Class of the key string in units of 8 bytes.
-    key_units: u16,
+    /// What the value costs: object and bytes, in size classes (B); and [`EXPIRE_ROOM`].
+    total: u32,
+    /// What the key takes, in the unit of [`super::regions::Regions`].
+    key: u16,
     /// Index of the keyspace.
     pub(crate) keyspace: u8,
     /// How the value is stored.
@@ -152,39 +155,38 @@ pub(crate) struct Sizes {
 
 impl Sizes {
     /// The sizes of no key.
-    const EMPTY: Sizes = Sizes { payload: 0, value_total: 0, key_units: 0, keyspace: 0, encoding: Encoding::Int };
+    const EMPTY: Sizes = Sizes { payload: 0, total: 0, key: 0, keyspace: 0, encoding: Encoding::Int };
 
-    /// Sizes of a key whose string lies in a class of `key_class` bytes, and of its value.
-    pub(crate) fn new(keyspace: u8, key_class: u64, payload: u64, value: StringValue) -> Sizes {
-        debug_assert!(key_class.is_multiple_of(8) && key_class / 8 <= u64::from(u16::MAX), "keys are at most 64 KiB");
-        let mut sizes = Sizes { keyspace, key_units: (key_class / 8) as u16, ..Sizes::EMPTY };
+    /// Sizes of a key that takes `key`, in the unit of [`super::regions::Regions`], and of its value.
+    pub(crate) fn new(keyspace: u8, key: u16, payload: u64, value: StringValue) -> Sizes {
+        let mut sizes = Sizes { keyspace, key, ..Sizes::EMPTY };
         sizes.set_value(payload, value);
         sizes
     }
 
     /// Writes another value's sizes.
     pub(crate) fn set_value(&mut self, payload: u64, value: StringValue) {
-        debug_assert!(value.total <= u64::from(u32::MAX), "values are at most 512 MiB, their slack included");
-        (self.payload, self.value_total, self.encoding) = (payload, value.total as u32, value.encoding);
+        debug_assert!(value.total < u64::from(EXPIRE_ROOM), "values are at most 512 MiB, their slack included");
+        let room = if value.expire_room { EXPIRE_ROOM } else { 0 };
+        (self.payload, self.total, self.encoding) = (payload, value.total as u32 | room, value.encoding);
     }
 
-    /// The value as it is allocated; `object_class`: class of the object of a raw value (B).
-    pub(crate) fn value(self, object_class: u64) -> StringValue {
-        let total = u64::from(self.value_total);
-        let bytes_class = if self.encoding.is_raw() { total - object_class } else { 0 };
-        StringValue { encoding: self.encoding, bytes_class, total }
-    }
-
-    /// Classes of the object and of the bytes of a raw string; 0 where there is none (B).
-    pub(crate) fn value_classes(self, object_class: u64) -> [u64; 2] {
-        let value = self.value(object_class);
-        [value.total - value.bytes_class, value.bytes_class]
-    }
-
-    /// Class of the key string (B).
+    /// What the value costs: object and bytes, in size classes (B).
     #[inline]
-    pub(crate) fn key_class(self) -> u64 {
-        u64::from(self.key_units) * 8
+    pub(crate) fn value_total(self) -> u64 {
+        u64::from(self.total & !EXPIRE_ROOM)
+    }
+
+    /// Whether the object, which holds its key, has room for a time of expiry.
+    #[inline]
+    pub(crate) fn expire_room(self) -> bool {
+        self.total & EXPIRE_ROOM != 0
+    }
+
+    /// What the key takes, in the unit of [`super::regions::Regions`].
+    #[inline]
+    pub(crate) fn key(self) -> u16 {
+        self.key
     }
 }
 

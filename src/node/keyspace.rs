@@ -11,19 +11,21 @@ impl Node {
     /// Bytes of a key without its expires entry (B).
     #[inline]
     pub(super) fn key_bytes(&self, sizes: Sizes) -> u64 {
-        self.entry_class + sizes.key_class() + u64::from(sizes.value_total)
+        self.regions.entry + self.regions.key(sizes) + sizes.value_total()
     }
 
     /// Adds a key to the main table and charges it.
     pub(super) fn add_key(&mut self, key: KeyRef, key_length: u64, payload: u64, value: StringValue) -> Slot {
         self.expand_if_needed(TableName::Main);
-        let key_class = self.classes.class(crate::layout::sds::request(key_length));
-        let sizes = Sizes::new(key.keyspace, key_class, payload, value);
+        self.rehash_step_of_write(TableName::Main);
+        let (value, field, key_class) = self.regions.of_new(value, payload, key_length);
+        let sizes = Sizes::new(key.keyspace, field, payload, value);
         self.names[key.keyspace as usize].note(key_length);
         let clock = self.fresh_clock();
         let slot = self.keys.insert(key.id, key.hash, clock, sizes);
         self.main.insert(slot, &mut MainChain(&mut self.keys.entries));
-        self.ledger.charge(MemoryPart::Entries, self.entry_class);
+        self.charge_beside_arrays(TableName::Main);
+        self.ledger.charge(MemoryPart::Entries, self.regions.entry);
         self.ledger.charge(MemoryPart::Keys, key_class);
         self.ledger.charge(MemoryPart::Values, value.total);
         let bytes = self.key_bytes(sizes);
@@ -43,11 +45,12 @@ impl Node {
     pub(super) fn delete_key(&mut self, slot: Slot) {
         if self.keys.entries[slot as usize].has_ttl() {
             self.remove_ttl(slot);
-        } else {
+        } else if self.regions.object_layout().is_none() {
             self.rehash_step(TableName::Expires, 1);
         }
         self.rehash_step(TableName::Main, 1);
         let link = self.main.remove(slot, &mut MainChain(&mut self.keys.entries));
+        self.note_deleted_from(TableName::Main);
         if self.rss.is_exact() {
             self.note_deleted_from_heap(slot);
         }
@@ -55,9 +58,9 @@ impl Node {
             self.note_deleted_to_child(slot, link);
         }
         let sizes = self.keys.entries[slot as usize].sizes;
-        self.ledger.release(MemoryPart::Entries, self.entry_class);
-        self.ledger.release(MemoryPart::Keys, sizes.key_class());
-        self.ledger.release(MemoryPart::Values, u64::from(sizes.value_total));
+        self.ledger.release(MemoryPart::Entries, self.regions.entry);
+        self.ledger.release(MemoryPart::Keys, self.regions.key(sizes));
+        self.ledger.release(MemoryPart::Values, sizes.value_total());
         let bytes = self.key_bytes(sizes);
         let keyspace = &mut self.keyspaces[sizes.keyspace as usize];
         keyspace.keys -= 1;
@@ -68,19 +71,39 @@ impl Node {
     /// Replaces a key's value and moves the charges; `in_place`: by a command that changes the value it finds.
     pub(super) fn replace_value(&mut self, slot: Slot, payload: u64, value: StringValue, in_place: bool) {
         let before = self.keys.entries[slot as usize].sizes;
-        self.ledger.release(MemoryPart::Values, u64::from(before.value_total));
-        self.ledger.charge(MemoryPart::Values, value.total);
         let timed = self.keys.entries[slot as usize].has_ttl();
+        let value = self.regions.replacing(before, value, payload, timed);
+        self.move_value(slot, payload, value, in_place);
+    }
+
+    /// Gives the object of a key room for a time of expiry, in an allocation anew where it has none.
+    #[inline(never)]
+    fn make_expire_room(&mut self, slot: Slot) {
+        let sizes = self.keys.entries[slot as usize].sizes;
+        if !sizes.expire_room() {
+            let value = self.regions.value(sizes);
+            let value = self.regions.with_key(value, sizes.payload, u64::from(sizes.key()), true);
+            self.move_value(slot, sizes.payload, value, true);
+        }
+    }
+
+    /// Moves the charges of a value that is replaced.
+    #[inline]
+    fn move_value(&mut self, slot: Slot, payload: u64, value: StringValue, in_place: bool) {
+        let before = self.keys.entries[slot as usize].sizes;
+        let timed = self.keys.entries[slot as usize].has_ttl();
+        self.ledger.release(MemoryPart::Values, before.value_total());
+        self.ledger.charge(MemoryPart::Values, value.total);
         if timed {
-            let bytes = self.key_bytes(before) + self.expires_entry_class;
+            let bytes = self.key_bytes(before) + self.regions.timed;
             self.pending.remove(self.keys.timed[slot as usize].expire_at(), bytes);
         }
         self.keys.entries[slot as usize].sizes.set_value(payload, value);
         let after = self.keys.entries[slot as usize].sizes;
         let keyspace = &mut self.keyspaces[after.keyspace as usize];
-        keyspace.bytes = keyspace.bytes - u64::from(before.value_total) + value.total;
+        keyspace.bytes = keyspace.bytes - before.value_total() + value.total;
         if timed {
-            let bytes = self.key_bytes(after) + self.expires_entry_class;
+            let bytes = self.key_bytes(after) + self.regions.timed;
             self.pending.add(self.keys.timed[slot as usize].expire_at(), bytes);
         }
         if self.rss.is_exact() {
@@ -96,21 +119,26 @@ impl Node {
         self.keys.ensure_timed();
         // The key is found in the main table once more.  Source: `setExpire`.
         self.rehash_step(TableName::Main, 1);
-        let bytes = self.key_bytes(self.keys.entries[slot as usize].sizes) + self.expires_entry_class;
         let new = !self.keys.entries[slot as usize].has_ttl();
+        if new && self.regions.object_layout().is_some() {
+            self.make_expire_room(slot);
+        }
+        let bytes = self.key_bytes(self.keys.entries[slot as usize].sizes) + self.regions.timed;
         if !new {
             self.rehash_step(TableName::Expires, 1);
             self.pending.remove(self.keys.timed[slot as usize].expire_at(), bytes);
         } else {
             self.rehash_step(TableName::Expires, 1);
             self.expand_if_needed(TableName::Expires);
+            self.rehash_step_of_write(TableName::Expires);
             self.keys.entries[slot as usize].set_has_ttl(true);
             let chain = &mut ExpiresChain::of(&mut self.keys);
             self.expires.insert(slot, chain);
-            self.ledger.charge(MemoryPart::ExpiresEntries, self.expires_entry_class);
+            self.charge_beside_arrays(TableName::Expires);
+            self.ledger.charge(MemoryPart::ExpiresEntries, self.regions.timed);
             let keyspace = &mut self.keyspaces[self.keys.entries[slot as usize].sizes.keyspace as usize];
             keyspace.expires += 1;
-            keyspace.bytes += self.expires_entry_class;
+            keyspace.bytes += self.regions.timed;
         }
         self.keys.timed[slot as usize].set_expire_at(expire_at);
         self.pending.add(expire_at, bytes);
@@ -127,6 +155,7 @@ impl Node {
         self.rehash_step(TableName::Expires, 1);
         let chain = &mut ExpiresChain::of(&mut self.keys);
         let link = self.expires.remove(slot, chain);
+        self.note_deleted_from(TableName::Expires);
         if self.rss.is_exact() {
             self.note_ttl_removed_from_heap(slot);
         }
@@ -134,13 +163,13 @@ impl Node {
             self.note_ttl_removed_to_child(slot, link);
         }
         self.keys.entries[slot as usize].set_has_ttl(false);
-        self.ledger.release(MemoryPart::ExpiresEntries, self.expires_entry_class);
+        self.ledger.release(MemoryPart::ExpiresEntries, self.regions.timed);
         let sizes = self.keys.entries[slot as usize].sizes;
-        let bytes = self.key_bytes(sizes) + self.expires_entry_class;
+        let bytes = self.key_bytes(sizes) + self.regions.timed;
         self.pending.remove(self.keys.timed[slot as usize].expire_at(), bytes);
         let keyspace = &mut self.keyspaces[sizes.keyspace as usize];
         keyspace.expires -= 1;
-        keyspace.bytes -= self.expires_entry_class;
+        keyspace.bytes -= self.regions.timed;
     }
 
     /// FLUSHALL: every key goes and both tables are freed.
@@ -155,6 +184,7 @@ impl Node {
         for part in KEYSPACE_PARTS {
             self.ledger.set(part, 0);
         }
+        self.charge_structs_after_flush();
         self.note_flushed_heap();
         for keyspace in &mut self.keyspaces {
             (keyspace.keys, keyspace.expires, keyspace.bytes) = (0, 0, 0);

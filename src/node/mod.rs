@@ -12,7 +12,9 @@
 mod aof;
 mod backlog;
 mod by_size;
+mod chained_entries;
 pub mod child;
+mod child_buckets;
 mod clients;
 mod commands;
 pub mod config;
@@ -36,6 +38,7 @@ mod pending;
 pub mod persistence;
 mod pool;
 mod propagation;
+mod regions;
 pub mod replication;
 pub mod rss;
 mod slabs;
@@ -43,7 +46,7 @@ mod starts;
 mod tables;
 
 use crate::layout::string::{self, StringValue};
-use crate::profile::{Allocator, Profile, SizeClasses};
+use crate::profile::{Allocator, Profile, ShrinkRule, SizeClasses, TableLayout};
 use crate::rng::Xoshiro256PlusPlus;
 use crate::units::Micros;
 pub use clients::{ClientLoad, ClientSetup};
@@ -59,6 +62,7 @@ use ledger::{Ledger, MemoryPart};
 use notice::EventKind;
 pub use output::OutputSetup;
 use pending::PendingExpiry;
+use regions::Regions;
 use std::collections::BTreeSet;
 
 /// The server's clock at the start of a run (s since 1970): a midnight, far enough from zero for what was loaded
@@ -150,9 +154,13 @@ pub struct Node {
     startup: u64,
     /// Script and function caches of an empty server (B).
     overhead_caches: u64,
-    entry_class: u64,
-    expires_entry_class: u64,
-    object_class: u64,
+    regions: Regions,
+    /// Tables have nothing but arrays and an entry for each key, and deletions leave their size alone.
+    plain_tables: bool,
+    /// What is charged for each table beside its arrays: child buckets, entries of shared buckets (B).
+    beside_arrays: [u64; 2],
+    /// The structs that hold the tables were made.
+    structs_made: [bool; 2],
     events: Vec<(u64, EventKind)>,
     events_dropped: u64,
     refused_sizes: [u64; 2],
@@ -179,8 +187,8 @@ impl Node {
             counters: Counters::default(),
             keyspaces: vec![KeyspaceCounters::default(); setup.ids.len()],
             keys: Keys::new(setup.ids.iter().map(|&ids| ids as usize).sum()),
-            main: Dict::default(),
-            expires: Dict::default(),
+            main: Dict::new(profile),
+            expires: Dict::new(profile),
             eviction: EvictionState::new(&mut rng),
             expire_cycle: ExpireCycle::default(),
             pending: PendingExpiry::new(epoch_us / 1000, setup.duration, setup.sample_interval),
@@ -216,9 +224,13 @@ impl Node {
             host: host::Host { setup: setup.host, ..host::Host::default() },
             startup: info::startup_memory(profile, setup.allocator, &setup.config),
             overhead_caches: profile.overhead_caches.of(setup.allocator),
-            entry_class: classes.class(profile.overhead_entry),
-            expires_entry_class: classes.class(profile.overhead_expires_entry),
-            object_class: classes.class(profile.robj),
+            regions: Regions::new(profile, classes),
+            plain_tables: matches!(
+                (profile.table_layout, profile.shrink),
+                (TableLayout::Chained { .. }, ShrinkRule::CronBelowTenth)
+            ),
+            beside_arrays: [0; 2],
+            structs_made: [false; 2],
             events: Vec::new(),
             events_dropped: 0,
             refused_sizes: [0; 2],
@@ -340,7 +352,7 @@ impl Node {
     /// `updateCommandLatencyHistogram`; *measured*: 24 688 bytes each, from a request of 112 and one of 24 576.
     #[inline]
     pub fn note_command(&mut self, base: &'static str) {
-        if self.config.latency_tracking && self.commands_used.insert(base) {
+        if self.profile.latency_histograms && self.config.latency_tracking && self.commands_used.insert(base) {
             let bytes = self.classes.class(112) + self.classes.class(24_576);
             self.ledger.charge(MemoryPart::CommandHistograms, bytes);
         }
@@ -348,7 +360,8 @@ impl Node {
 
     /// Whether small integers may be shared: not where each needs a clock of its own.
     fn shares_integers(&self) -> bool {
-        !(self.config.maxmemory.0 > 0 && self.config.maxmemory_policy.forbids_shared_integers())
+        let needs_clocks = self.config.maxmemory.0 > 0 && self.config.maxmemory_policy.forbids_shared_integers();
+        self.profile.shared_integers && !needs_clocks
     }
 
     /// The value that a write stores, with its payload.

@@ -1,7 +1,6 @@
 //! What the server does that is worth marking on the curve.
 
 use super::child::ChildKind;
-use super::dict::BUCKET_BYTES;
 use super::host::Victim;
 use super::link::ClientClass;
 use super::replication::DropReason;
@@ -18,6 +17,8 @@ pub enum EventKind {
         from_buckets: u64,
         /// Buckets after.
         to_buckets: u64,
+        /// Bytes of the new array (B).
+        new_array: u64,
     },
     /// A table finished rehashing and freed its old array.
     RehashEnded {
@@ -112,7 +113,7 @@ impl EventKind {
     #[must_use]
     pub fn new_array_bytes(&self) -> u64 {
         match self {
-            EventKind::RehashStarted { to_buckets, .. } => to_buckets * BUCKET_BYTES,
+            EventKind::RehashStarted { new_array, .. } => *new_array,
             _ => 0,
         }
     }

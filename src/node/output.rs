@@ -350,7 +350,8 @@ impl Node {
     /// Disconnects the largest clients while all together are at `maxmemory-clients`.
     /// Source: redis 7.0.15 `src/networking.c`, `evictClients`.
     fn evict_clients(&mut self, now: SimTime) {
-        let Some(limit) = self.config.maxmemory_clients.limit(self.config.maxmemory) else { return };
+        let limit = self.config.maxmemory_clients.limit(self.config.maxmemory);
+        let Some(limit) = limit.filter(|_| self.profile.client_eviction) else { return };
         loop {
             let used = self.clients.mem_clients_normal() + self.outputs.omem();
             if used < limit {

@@ -55,6 +55,7 @@ impl Pool {
 
     /// Takes the best candidate that still exists; ghosts before it are dropped.  A key deleted and written again is
     /// no ghost.  `wanted`: whether the key is in the table the policy looks at.
+    #[inline(always)]
     pub(crate) fn pop(&mut self, keys: &Keys, wanted: impl Fn(Slot) -> bool) -> Option<Slot> {
         while self.length > 0 {
             self.length -= 1;
@@ -83,9 +84,9 @@ mod tests {
 
     fn keys(n: u32) -> Keys {
         let mut keys = Keys::new(n as usize);
-        let value = StringValue { encoding: Encoding::Int, bytes_class: 0, total: 16 };
+        let value = StringValue { encoding: Encoding::Int, bytes_class: 0, total: 16, expire_room: false };
         for id in 0..n {
-            keys.insert(id, id, 0, Sizes::new(0, 16, 0, value));
+            keys.insert(id, id, 0, Sizes::new(0, 2, 0, value));
         }
         keys
     }

@@ -113,7 +113,7 @@ impl Node {
     /// A key that a command, or the sweep, found expired goes to replicas as DEL.
     #[inline]
     pub(super) fn propagate_expired(&mut self, slot: Slot) {
-        self.propagate_deletion(slot, false);
+        self.propagate_deletion(slot, self.profile.defaults.lazyfree);
         self.expired_in = self.counters.total_commands_processed;
     }
 }

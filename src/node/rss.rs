@@ -2,14 +2,15 @@
 //!
 //! With up to two million ids every region's slab is known (see `slabs`).  Beyond, each kind of memory is followed as a
 //! whole: it keeps the pages of its high-water mark, and gives back those in which nothing is left, which after random
-//! frees are the share (1 − p)^r of slabs of r regions at a filling of p.
+//! frees are the share (1 − p)^r of slabs of r regions at a filling of p.  glibc has no slabs: its heap keeps the most that it
+//! ever took, and serves any size from what was freed.
 //! Source: dynamics specification, sections 5.3 to 5.5.
 
 use super::Node;
 use super::keys::{Region, Sizes, Slot};
 use super::ledger::{KEYSPACE_PARTS, MemoryPart};
 use super::slabs::{Place, Slabs};
-use crate::profile::Allocator;
+use crate::profile::{Allocator, CHUNK_HEADER};
 
 /// Ids up to which regions are followed one by one.
 const EXACT_KEYS: usize = 2_000_000;
@@ -33,6 +34,8 @@ impl ProcessMemory {
         match allocator {
             Allocator::Bundled => ProcessMemory { active: 330_000, process: 2_180_000 },
             Allocator::System => ProcessMemory { active: 861_000, process: 7_627_000 },
+            // measured: an idle 6.2.14 built with glibc
+            Allocator::Libc => ProcessMemory { active: 0, process: 3_400_000 },
         }
     }
 }
@@ -47,6 +50,9 @@ pub(super) enum Heap {
     Exact { slabs: Slabs, places: Vec<Places> },
     /// As a whole: bytes of pages held for each of [`KEYSPACE_PARTS`].
     MeanField([u64; KEYSPACE_PARTS.len()]),
+    /// glibc's heap: the most that chunks ever took, since freed chunks are used again and only the heap's end is given
+    /// back (B).  Bucket arrays are mappings, and come and go.
+    HighWater(u64),
 }
 
 /// Resident memory at run time.
@@ -59,7 +65,9 @@ pub(super) struct Rss {
 impl Rss {
     /// A server with an id space of `ids`.
     pub(super) fn new(ids: usize, allocator: Allocator, cache_oblivious: bool) -> Rss {
-        let heap = if ids <= EXACT_KEYS {
+        let heap = if allocator == Allocator::Libc {
+            Heap::HighWater(0)
+        } else if ids <= EXACT_KEYS {
             Heap::Exact { slabs: Slabs::new(cache_oblivious), places: Vec::new() }
         } else {
             Heap::MeanField([0; KEYSPACE_PARTS.len()])
@@ -87,7 +95,7 @@ impl Rss {
     pub(super) fn dirty_bytes(&self) -> u64 {
         match &self.heap {
             Heap::Exact { slabs, .. } => slabs.dirty_bytes(),
-            Heap::MeanField(_) => 0,
+            Heap::MeanField(_) | Heap::HighWater(_) => 0,
         }
     }
 
@@ -95,7 +103,7 @@ impl Rss {
     pub(super) fn resident_by_class(&self) -> Vec<(u64, u64)> {
         match &self.heap {
             Heap::Exact { slabs, .. } => slabs.resident_by_class().collect(),
-            Heap::MeanField(_) => Vec::new(),
+            Heap::MeanField(_) | Heap::HighWater(_) => Vec::new(),
         }
     }
 
@@ -139,18 +147,42 @@ impl Node {
     #[must_use]
     pub fn allocator_info(&self) -> AllocatorInfo {
         let followed: u64 = KEYSPACE_PARTS.iter().map(|&part| self.ledger.part(part)).sum();
-        let others = self.ledger.used() - followed;
+        let others = self.ledger.used() - followed + self.beside_arrays.iter().sum::<u64>();
         let (cached, held, dirty, metadata) = match &self.rss.heap {
             Heap::Exact { slabs, .. } => {
                 (slabs.cached_bytes(), slabs.active_bytes(), slabs.dirty_bytes(), slabs.metadata_bytes())
             }
             Heap::MeanField(held) => (0, held.iter().sum::<u64>().max(followed), 0, 0),
+            Heap::HighWater(most) => return self.glibc_info(*most),
         };
         let allocated = self.ledger.used() + cached;
         let active = (others + held + self.rss.process.active).max(allocated);
         let resident = active + dirty + metadata + METADATA;
         let rss = resident + self.rss.process.process - self.untouched_bytes().min(held);
         AllocatorInfo { allocated, active, resident, rss }
+    }
+
+    /// What `INFO memory` says without jemalloc: `allocator_active` and `_resident` are the process's.
+    /// Source: redis 7.0.15 `src/server.c`, `cronUpdateMemoryStats`.
+    fn glibc_info(&self, most: u64) -> AllocatorInfo {
+        let chunks = self.glibc_chunks();
+        let unused = most.saturating_sub(chunks);
+        let headers = chunks - self.glibc_chunk_bytes();
+        let used = self.ledger.used();
+        let rss = used + headers + unused + self.rss.process.process - self.untouched_bytes();
+        AllocatorInfo { allocated: used, active: rss, resident: rss, rss }
+    }
+
+    /// Usable bytes of the keys' chunks, arrays left out (B).
+    fn glibc_chunk_bytes(&self) -> u64 {
+        let arrays = [MemoryPart::MainTable, MemoryPart::ExpiresTable];
+        KEYSPACE_PARTS.iter().filter(|part| !arrays.contains(part)).map(|&part| self.ledger.part(part)).sum()
+    }
+
+    /// The same with their headers (B).
+    fn glibc_chunks(&self) -> u64 {
+        let by_key = self.main.len() * self.regions.allocations() + self.expires.len();
+        self.glibc_chunk_bytes() + CHUNK_HEADER * by_key
     }
 
     /// Pages of new bucket arrays that no entry has moved to yet: zeroed by the kernel, not resident (B).
@@ -167,7 +199,9 @@ impl Node {
     pub(super) fn rss_cron(&mut self) {
         let now_us = self.now_us;
         let live = KEYSPACE_PARTS.map(|part| self.ledger.part(part));
+        let chunks = self.glibc_chunks();
         match &mut self.rss.heap {
+            Heap::HighWater(most) => *most = chunks.max(*most),
             Heap::Exact { slabs, .. } => slabs.tick(now_us),
             Heap::MeanField(held) => {
                 for (held, (live, part)) in held.iter_mut().zip(live.into_iter().zip(KEYSPACE_PARTS)) {
@@ -187,12 +221,12 @@ impl Node {
 
     /// A key was added.
     pub(super) fn note_added_to_heap(&mut self, slot: Slot, sizes: Sizes) {
-        let [object, value] = sizes.value_classes(self.object_class);
+        let [object, value] = self.regions.value_classes(sizes);
         for (region, class) in [
             (Region::Object, object),
             (Region::Value, value),
-            (Region::Key, sizes.key_class()),
-            (Region::Entry, self.entry_class),
+            (Region::Key, self.regions.key(sizes)),
+            (Region::Entry, self.regions.entry),
         ] {
             self.rss.allocate(slot, region, class);
         }
@@ -201,12 +235,12 @@ impl Node {
     /// A key is being deleted; its TTL is gone already.
     pub(super) fn note_deleted_from_heap(&mut self, slot: Slot) {
         let sizes = self.keys.entries[slot as usize].sizes;
-        let [object, value] = sizes.value_classes(self.object_class);
+        let [object, value] = self.regions.value_classes(sizes);
         for (region, class) in [
-            (Region::Key, sizes.key_class()),
+            (Region::Key, self.regions.key(sizes)),
             (Region::Value, value),
             (Region::Object, object),
-            (Region::Entry, self.entry_class),
+            (Region::Entry, self.regions.entry),
         ] {
             self.rss.free(slot, region, class);
         }
@@ -215,7 +249,7 @@ impl Node {
     /// A value was replaced; `in_place`: what keeps its class stays where it is.
     pub(super) fn note_replaced_in_heap(&mut self, slot: Slot, before: Sizes, in_place: bool) {
         let after = self.keys.entries[slot as usize].sizes;
-        let (old, new) = (before.value_classes(self.object_class), after.value_classes(self.object_class));
+        let (old, new) = (self.regions.value_classes(before), self.regions.value_classes(after));
         for ((region, from), to) in [Region::Object, Region::Value].into_iter().zip(old).zip(new) {
             if !(in_place && from == to) {
                 self.rss.renew(slot, region, from, to);
@@ -225,12 +259,12 @@ impl Node {
 
     /// A key got its first TTL.
     pub(super) fn note_ttl_added_to_heap(&mut self, slot: Slot) {
-        self.rss.allocate(slot, Region::Timed, self.expires_entry_class);
+        self.rss.allocate(slot, Region::Timed, self.regions.timed);
     }
 
     /// A key lost its TTL.
     pub(super) fn note_ttl_removed_from_heap(&mut self, slot: Slot) {
-        self.rss.free(slot, Region::Timed, self.expires_entry_class);
+        self.rss.free(slot, Region::Timed, self.regions.timed);
     }
 
     /// A bucket array was made, or freed.
@@ -253,6 +287,7 @@ impl Node {
                 places.clear();
             }
             Heap::MeanField(held) => *held = [0; KEYSPACE_PARTS.len()],
+            Heap::HighWater(most) => *most = 0,
         }
     }
 }

@@ -4,10 +4,11 @@
 //! `tryResizeHashTables`, `incrementallyRehash`).
 
 use super::Node;
-use super::dict::{self, BUCKET_BYTES, RehashEnded};
+use super::dict::{self, RehashEnded};
 use super::keys::{ExpiresChain, MainChain};
 use super::ledger::MemoryPart;
 use super::notice::{EventKind, TableName};
+use crate::profile::{ShrinkRule, TableLayout};
 
 /// Above this load a table may grow past `maxmemory`.  Source: `HASHTABLE_MAX_LOAD_FACTOR`.
 const MAX_LOAD_FACTOR: f64 = 1.618;
@@ -43,7 +44,7 @@ impl Node {
         let dict = self.dict(table);
         let (buckets, size) = (dict.next_size(), dict.buckets());
         let refusable = size > 0 && dict.load_factor() <= MAX_LOAD_FACTOR;
-        if refusable && self.over_limit(buckets * BUCKET_BYTES) {
+        if refusable && self.over_limit(buckets * dict.bucket_bytes()) {
             let refused = &mut self.refused_sizes[table as usize];
             if *refused != size {
                 *refused = size;
@@ -58,21 +59,127 @@ impl Node {
     pub fn presize(&mut self, keys: u64, with_ttl: u64) {
         for (table, entries) in [(TableName::Main, keys), (TableName::Expires, with_ttl)] {
             if entries > 0 && self.dict(table).buckets() == 0 {
-                self.resize(table, dict::buckets_for(entries));
+                self.resize(table, self.dict(table).buckets_for(entries));
             }
         }
     }
 
+    /// Shrinks a table that is nearly empty, as cron does and, in some releases, a deletion.
+    #[inline]
+    pub(super) fn shrink_if_needed(&mut self, table: TableName) {
+        if self.dict(table).wants_shrink(self.profile.shrink, self.child_active) {
+            self.shrink(table);
+        }
+    }
+
+    #[inline(never)]
+    fn shrink(&mut self, table: TableName) {
+        let dict = self.dict(table);
+        let buckets = dict.buckets_for(dict.len());
+        // A release whose deletions shrink asks for permission as for growth.
+        let asks = matches!(self.profile.shrink, ShrinkRule::Deletion { .. })
+            && self.profile.table_layout != TableLayout::Buckets;
+        if buckets < dict.buckets() && !(asks && self.over_limit(buckets * dict.bucket_bytes())) {
+            self.resize(table, buckets);
+        }
+    }
+
+    /// A deletion from a table: it shrinks where the release looks at once.
+    #[inline]
+    pub(super) fn note_deleted_from(&mut self, table: TableName) {
+        if !self.plain_tables {
+            self.shrink_if_needed_after_deletion(table);
+        }
+    }
+
+    #[inline(never)]
+    fn shrink_if_needed_after_deletion(&mut self, table: TableName) {
+        if matches!(self.profile.shrink, ShrinkRule::Deletion { .. }) {
+            self.shrink_if_needed(table);
+        }
+        self.charge_beside_arrays(table);
+    }
+
+    /// Charges what a table has beside its arrays: child buckets, or entries of keys that share a bucket.
+    #[inline]
+    pub(super) fn charge_beside_arrays(&mut self, table: TableName) {
+        if !self.plain_tables {
+            self.move_charge_beside_arrays(table);
+        }
+    }
+
+    #[inline(never)]
+    fn move_charge_beside_arrays(&mut self, table: TableName) {
+        let (count, size) = self.dict(table).beside_arrays();
+        let bytes = count * self.classes.class(size);
+        let part = match (self.profile.table_layout, table) {
+            (TableLayout::Buckets, _) => table.part(),
+            (_, TableName::Main) => MemoryPart::Entries,
+            (_, TableName::Expires) => MemoryPart::ExpiresEntries,
+        };
+        let charged = std::mem::replace(&mut self.beside_arrays[table as usize], bytes);
+        self.ledger.charge(part, bytes.saturating_sub(charged));
+        self.ledger.release(part, charged.saturating_sub(bytes));
+    }
+
+    /// Bytes of the struct that holds a table, made on first use (B).
+    fn table_struct(&self, table: TableName) -> u64 {
+        let Some(kvstore) = self.profile.kvstore else { return 0 };
+        self.classes.class(match table {
+            TableName::Main => kvstore.main_table,
+            TableName::Expires => kvstore.expires_table,
+        })
+    }
+
+    /// FLUSHALL empties the tables; their structs stay.
+    pub(super) fn charge_structs_after_flush(&mut self) {
+        self.beside_arrays = [0; 2];
+        for table in [TableName::Main, TableName::Expires] {
+            if self.structs_made[table as usize] {
+                self.ledger.charge(table.part(), self.table_struct(table));
+            }
+        }
+    }
+
+    /// What `used_memory_overhead` counts of the tables besides entries, objects and arrays (B).
+    pub(super) fn tables_overhead(&self) -> u64 {
+        let beside: u64 =
+            [&self.main, &self.expires].map(dict::Dict::beside_arrays).iter().map(|(n, size)| n * size).sum();
+        // A database is listed once it has a table.
+        let Some(kvstore) = self.profile.kvstore.filter(|_| self.structs_made[0]) else { return beside };
+        let expires = if self.structs_made[1] { kvstore.expires_table } else { 0 };
+        let rehashing = u64::from(self.main.rehashing()) + u64::from(self.expires.rehashing());
+        beside + 2 * kvstore.header + kvstore.main_table + expires + rehashing * kvstore.rehashing_node
+    }
+
+    /// Bytes of the list node of a table that rehashes (B).
+    fn rehashing_node(&self) -> u64 {
+        self.profile.kvstore.map_or(0, |kvstore| self.classes.class(kvstore.rehashing_node))
+    }
+
     fn resize(&mut self, table: TableName, buckets: u64) {
         let from_buckets = self.dict(table).buckets();
+        let bucket_bytes = self.dict(table).bucket_bytes();
+        if !std::mem::replace(&mut self.structs_made[table as usize], true) {
+            self.ledger.charge(table.part(), self.table_struct(table));
+        }
         let rehashes = match table {
             TableName::Main => self.main.resize(buckets),
             TableName::Expires => self.expires.resize(buckets),
         };
-        self.ledger.charge(table.part(), buckets * BUCKET_BYTES);
-        self.note_array_in_heap(buckets * BUCKET_BYTES, true);
+        let bytes = self.classes.class(buckets * bucket_bytes);
+        self.ledger.charge(table.part(), bytes);
+        self.note_array_in_heap(bytes, true);
+        if rehashes {
+            self.ledger.charge(table.part(), self.rehashing_node());
+        }
         if rehashes && buckets.max(from_buckets) >= EVENT_MIN_BUCKETS {
-            self.note_event(EventKind::RehashStarted { table, from_buckets, to_buckets: buckets });
+            self.note_event(EventKind::RehashStarted {
+                table,
+                from_buckets,
+                to_buckets: buckets,
+                new_array: buckets * bucket_bytes,
+            });
         }
     }
 
@@ -88,25 +195,45 @@ impl Node {
     #[inline]
     pub(super) fn rehash_step(&mut self, table: TableName, steps: u32) {
         if self.dict(table).rehashing() {
-            self.rehash(table, |node| match table {
-                TableName::Main => node.main.rehash(u64::from(steps), &mut MainChain(&mut node.keys.entries)),
-                TableName::Expires => {
-                    let chain = &mut ExpiresChain::of(&mut node.keys);
-                    node.expires.rehash(u64::from(steps), chain)
-                }
-            });
+            self.rehash_unless_frozen(table, self.child_active && self.frozen(table), steps);
         }
     }
 
-    /// Cron's share: shrinks a table that is nearly empty, and rehashes for a millisecond.
+    fn rehash_unless_frozen(&mut self, table: TableName, frozen: bool, steps: u32) {
+        self.rehash(table, frozen, |node| match table {
+            TableName::Main => node.main.rehash(u64::from(steps), &mut MainChain(&mut node.keys.entries)),
+            TableName::Expires => {
+                let chain = &mut ExpiresChain::of(&mut node.keys);
+                node.expires.rehash(u64::from(steps), chain)
+            }
+        });
+    }
+
+    /// While a child lives, tables with places step on insertions alone.  Source: `rehashStepOnWriteIfNeeded`.
+    #[inline]
+    pub(super) fn rehash_step_of_write(&mut self, table: TableName) {
+        if self.child_active {
+            self.rehash_step_of_write_beside_child(table);
+        }
+    }
+
+    #[inline(never)]
+    fn rehash_step_of_write_beside_child(&mut self, table: TableName) {
+        if self.profile.table_layout == TableLayout::Buckets && self.dict(table).rehashing() {
+            self.rehash_unless_frozen(table, false, 1);
+        }
+    }
+
+    /// Cron's share: shrinks a table that is nearly empty, grows a full one where the release does, and rehashes for a
+    /// millisecond.
     pub(super) fn resize_and_rehash_in_cron(&mut self) {
         if self.child_active {
             return;
         }
         for table in [TableName::Main, TableName::Expires] {
-            if self.dict(table).wants_shrink() {
-                let buckets = dict::buckets_for(self.dict(table).len());
-                self.resize(table, buckets);
+            self.shrink_if_needed(table);
+            if self.profile.cron_expands && self.dict(table).is_full() {
+                self.grow(table);
             }
         }
         if !self.config.activerehashing {
@@ -114,12 +241,12 @@ impl Node {
         }
         if self.main.rehashing() {
             let buckets = self.costs.rehash_buckets(self.rehash_reads(TableName::Main));
-            self.rehash(TableName::Main, |node| {
+            self.rehash(TableName::Main, false, |node| {
                 node.main.rehash_buckets(buckets, &mut MainChain(&mut node.keys.entries))
             });
         } else if self.expires.rehashing() {
             let buckets = self.costs.rehash_buckets(self.rehash_reads(TableName::Expires));
-            self.rehash(TableName::Expires, |node| {
+            self.rehash(TableName::Expires, false, |node| {
                 let chain = &mut ExpiresChain::of(&mut node.keys);
                 node.expires.rehash_buckets(buckets, chain)
             });
@@ -137,17 +264,19 @@ impl Node {
     }
 
     /// Runs a piece of rehash, unless a child freezes it, and frees the old array when it was the last.
-    fn rehash(&mut self, table: TableName, work: impl FnOnce(&mut Node) -> Option<RehashEnded>) {
-        if self.child_active && self.frozen(table) {
+    fn rehash(&mut self, table: TableName, frozen: bool, work: impl FnOnce(&mut Node) -> Option<RehashEnded>) {
+        if frozen {
             return;
         }
         if let Some(RehashEnded { freed_buckets, buckets }) = work(self) {
-            self.ledger.release(table.part(), freed_buckets * BUCKET_BYTES);
-            self.note_array_in_heap(freed_buckets * BUCKET_BYTES, false);
+            let freed_bytes = self.classes.class(freed_buckets * self.dict(table).bucket_bytes());
+            self.ledger.release(table.part(), freed_bytes + self.rehashing_node());
+            self.note_array_in_heap(freed_bytes, false);
             if freed_buckets.max(buckets) >= EVENT_MIN_BUCKETS {
                 self.note_event(EventKind::RehashEnded { table, buckets });
             }
         }
+        self.charge_beside_arrays(table);
     }
 
     /// Whether a child freezes the table's rehash: sizes not far enough apart to force it.

@@ -15,7 +15,7 @@ mod valkey_8_0;
 mod valkey_8_1;
 mod valkey_9_1;
 
-pub use allocator::{Allocator, ByAllocator, SizeClasses};
+pub use allocator::{Allocator, ByAllocator, CHUNK_HEADER, MMAP_THRESHOLD, SizeClasses};
 pub use collections::{Collections, FieldString, HashEntry, KeyUsage, Packing, Shrink, SkiplistNode, Table};
 
 /// How a key, the object of its value and its entry in the main table are allocated.
@@ -62,24 +62,41 @@ pub enum TableLayout {
     Buckets,
 }
 
+impl TableLayout {
+    /// Bytes of a bucket: a pointer, or a line of the processor's cache (B).
+    #[inline]
+    #[must_use]
+    pub fn bucket_bytes(self) -> u64 {
+        if self == TableLayout::Buckets { 64 } else { 8 }
+    }
+
+    /// Keys that a bucket holds before the table is full.
+    #[inline]
+    #[must_use]
+    pub fn places(self) -> u64 {
+        if self == TableLayout::Buckets { 7 } else { 1 }
+    }
+}
+
 /// When a table of the keyspace shrinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShrinkRule {
-    /// Cron looks: keys take less than a tenth of the buckets.
+    /// Cron looks: keys take less than a tenth of the buckets.  While a child lives a table does not shrink.
     CronBelowTenth,
-    /// Every deletion and cron look: keys take an eighth of the buckets, or less.
-    DeletionAtEighth,
-    /// Every deletion looks: keys take less than 13 % of the places.
-    DeletionBelow13Percent,
+    /// Every deletion and cron look: keys take this share of the places, or less (thousandths of a percent).
+    Deletion {
+        /// Without a child.
+        at: u64,
+        /// While a child lives.
+        with_child: u64,
+    },
 }
 
 /// What a table may do while a child lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChildRules {
-    /// It grows at so many times its buckets in keys.
+    /// It grows at so many times its places in keys.
     pub grow_load: u64,
-    /// It shrinks when keys, times this, are no more than its buckets; `None`: never.
-    pub shrink_load: Option<u64>,
     /// Its rehash goes on when the new array is so many times the old one.
     pub rehash_growth: u64,
     /// Its rehash goes on when the old array is so many times the new one.
@@ -108,6 +125,8 @@ pub enum QueryBuffer {
     Private,
     /// One for all clients of a thread; a client has its own only while a command is incomplete.
     Shared,
+    /// The same, but a client that once had a command incomplete keeps its own until it is idle.
+    SharedUntilIncomplete,
 }
 
 /// How the event loop's arrays are sized.
@@ -146,6 +165,8 @@ pub struct Profile {
     pub name: &'static str,
     /// What collections are made of.
     pub collections: &'static Collections,
+    /// Allocators with which measurements of a server confirm the model, strings and integers at least.
+    pub measured: &'static [Allocator],
     /// `sizeof(robj)` (B).
     pub robj: u64,
     /// How keys are allocated.
@@ -160,6 +181,8 @@ pub struct Profile {
     pub kvstore: Option<Kvstore>,
     /// Longest string that shares an allocation with its object (B).
     pub embstr_max: u64,
+    /// Values from this length on are trimmed when their string has much room (B).
+    pub trims_from: u64,
     /// Small integers are shared objects.
     pub shared_integers: bool,
     /// `used_memory_startup` with default configuration (B).
@@ -192,6 +215,10 @@ pub struct Profile {
     pub rehash_steps_lookup: u32,
     /// Steps made by a command that adds a key, its lookup included.
     pub rehash_steps_insert: u32,
+    /// Steps made by a command that replaces a value, its lookup included.
+    pub rehash_steps_overwrite: u32,
+    /// A sample for eviction makes one step, not one for each key wanted.
+    pub rehash_one_step_per_sample: bool,
     /// Cron doubles a table whose keys take every bucket.
     pub cron_expands: bool,
     /// When a table shrinks.
@@ -219,11 +246,10 @@ pub struct Profile {
 }
 
 /// Every release that is modelled.
-pub const PROFILES: &[Profile] = &[redis_7_0::PROFILE, redis_7_2::PROFILE];
-
-/// Releases that the scenario format knows and this version does not run yet, as far as they are known.
-pub const PROFILES_UNFINISHED: &[Profile] = &[
+pub const PROFILES: &[Profile] = &[
     redis_6_2::PROFILE,
+    redis_7_0::PROFILE,
+    redis_7_2::PROFILE,
     redis_7_4::PROFILE,
     redis_8_0::PROFILE,
     redis_8_2::PROFILE,
@@ -232,24 +258,7 @@ pub const PROFILES_UNFINISHED: &[Profile] = &[
     valkey_9_1::PROFILE,
 ];
 
-/// Their names.
-pub const PROFILES_PLANNED: &[&str] =
-    &["redis-6.2", "redis-7.4", "redis-8.0", "redis-8.2", "valkey-8.0", "valkey-8.1", "valkey-9.1"];
-
 impl Profile {
-    /// Every release whose allocations are known, oldest first within Redis and within Valkey.
-    pub fn all() -> impl Iterator<Item = &'static Profile> {
-        let mut all: Vec<_> = PROFILES.iter().chain(PROFILES_UNFINISHED).collect();
-        all.sort_by_key(|profile| profile.name);
-        all.into_iter()
-    }
-
-    /// The release called `name` among all of them.
-    #[must_use]
-    pub fn find_any(name: &str) -> Option<&'static Profile> {
-        Profile::all().find(|profile| profile.name == name)
-    }
-
     /// Size classes of a build of the release with this allocator.
     #[must_use]
     pub fn classes(&self, allocator: Allocator) -> SizeClasses {
@@ -262,6 +271,21 @@ impl Profile {
     pub fn find(name: &str) -> Option<&'static Profile> {
         PROFILES.iter().find(|profile| profile.name == name)
     }
+
+    /// What to say of a release with an allocator that no measurement confirms.
+    #[must_use]
+    pub fn unconfirmed(&self, allocator: Allocator) -> Option<String> {
+        let name = self.name;
+        if self.measured.is_empty() {
+            return Some(format!("profile {name}: read from the server's source, not confirmed by measurements"));
+        }
+        let other = match allocator {
+            _ if self.measured.contains(&allocator) => return None,
+            Allocator::Libc => "strings are confirmed with glibc on redis-6.2",
+            Allocator::Bundled | Allocator::System => "the release is confirmed with its other jemalloc",
+        };
+        Some(format!("allocator {} of {name}: not confirmed by measurements; {other}", allocator.name()))
+    }
 }
 
 #[cfg(test)]
@@ -269,12 +293,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_unique_and_not_planned() {
+    fn names_are_unique() {
         for profile in PROFILES {
             assert_eq!(PROFILES.iter().filter(|p| p.name == profile.name).count(), 1);
-            assert!(!PROFILES_PLANNED.contains(&profile.name));
             assert_eq!(Profile::find(profile.name), Some(profile));
         }
-        assert!(PROFILES_UNFINISHED.iter().map(|profile| profile.name).eq(PROFILES_PLANNED.iter().copied()));
     }
 }

@@ -54,7 +54,7 @@ pub fn event(kind: &EventKind) -> String {
         TableName::Expires => "expires table",
     };
     match kind {
-        EventKind::RehashStarted { table: t, from_buckets, to_buckets } => {
+        EventKind::RehashStarted { table: t, from_buckets, to_buckets, .. } => {
             format!("{}: rehash {} → {} buckets", table(t), count(*from_buckets), count(*to_buckets))
         }
         EventKind::RehashEnded { table: t, buckets } => format!("{}: rehash to {} ends", table(t), count(*buckets)),

@@ -70,6 +70,9 @@ pub fn key_bytes_text(what: &str, answer: &Answer) -> String {
     let _ = writeln!(text, "{what}\n{profile}, {allocator} allocator, encoding {}\n", answer.encoding);
     let rows: Vec<Vec<String>> = rows(&answer.allocations).into_iter().map(Vec::from).collect();
     text += &columns(&HEAD, &rows);
+    if !answer.measured {
+        let _ = writeln!(text, "\n  no measurement of a {profile} server confirms these figures");
+    }
     let keys = count(answer.keys);
     let _ = writeln!(text, "\n  one key              {} B", number(answer.own_bytes()));
     for block in &answer.tables {
@@ -91,7 +94,7 @@ const TABLE_HEAD: [&str; 8] =
 fn table_rows(answers: &[Answer]) -> Vec<Vec<String>> {
     let row = |answer: &Answer| {
         vec![
-            answer.profile.to_owned(),
+            if answer.measured { answer.profile.to_owned() } else { format!("{}, not measured", answer.profile) },
             answer.allocator.name().to_owned(),
             answer.encoding.to_owned(),
             number(answer.own_bytes()),
@@ -133,6 +136,9 @@ pub fn key_bytes_markdown(what: &str, answers: &[Answer]) -> String {
     let (profile, allocator, encoding) = (answer.profile, answer.allocator.name(), answer.encoding);
     let mut text = format!("{what}: {profile}, {allocator} allocator, encoding {encoding}\n\n");
     text += &markdown_table(&HEAD, &all);
+    if !answer.measured {
+        let _ = writeln!(text, "\nNo measurement of a {profile} server confirms these figures.");
+    }
     let usage = count(answer.memory_usage);
     let _ = writeln!(text, "\nA million keys: {}. `MEMORY USAGE` says {usage} B.", million(answer));
     for cliff in &answer.cliffs {
@@ -159,6 +165,7 @@ pub fn key_bytes_json(what: &str, answers: &[Answer]) -> String {
         json!({
             "profile": answer.profile,
             "allocator": answer.allocator.name(),
+            "measured": answer.measured,
             "encoding": answer.encoding,
             "allocations": answer.allocations.iter().map(allocation_json).collect::<Vec<_>>(),
             "bytes_key": answer.own_bytes(),

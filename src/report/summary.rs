@@ -165,7 +165,7 @@ fn steady(findings: &Findings) -> Value {
 
 fn detail(kind: &EventKind) -> Value {
     match kind {
-        EventKind::RehashStarted { table, from_buckets, to_buckets } => {
+        EventKind::RehashStarted { table, from_buckets, to_buckets, .. } => {
             json!({"table": format!("{table:?}").to_lowercase(), "from_buckets": from_buckets, "to_buckets": to_buckets})
         }
         EventKind::RehashEnded { table, buckets } | EventKind::ResizeRefused { table, buckets } => {

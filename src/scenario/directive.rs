@@ -6,6 +6,7 @@
 use super::error::{did_you_mean, known_names, quoted};
 use super::reader::Item;
 use crate::node::config::{MaxmemoryPolicy, POLICIES, ServerConfig, Setting};
+use crate::profile::Profile;
 use crate::units::Bytes;
 
 #[path = "directive_table.rs"]
@@ -22,6 +23,7 @@ const ALIASES: &[(&str, &str)] =
 pub(super) struct Directives {
     given: Vec<(&'static Directive, Vec<String>)>,
     settings: Vec<Setting>,
+    defaults: ServerConfig,
 }
 
 /// The directive of this name, in lower case, old names included.
@@ -93,13 +95,18 @@ impl Directives {
         Ok(())
     }
 
+    /// What holds where nothing is given: the release's defaults.
+    pub(super) fn set_defaults(&mut self, profile: &Profile) {
+        self.defaults = ServerConfig::of(profile);
+    }
+
     /// `maxclients` as given so far.
     pub(super) fn maxclients(&self) -> u32 {
         let given = self.settings.iter().rev().find_map(|setting| match setting {
             Setting::Maxclients(clients) => Some(*clients),
             _ => None,
         });
-        given.unwrap_or(ServerConfig::default().maxclients)
+        given.unwrap_or(self.defaults.maxclients)
     }
 
     /// The configuration that they make.
@@ -109,7 +116,7 @@ impl Directives {
 
     /// The configuration that those given so far make.
     pub(super) fn config(&self) -> ServerConfig {
-        let mut config = ServerConfig::default();
+        let mut config = self.defaults.clone();
         self.settings.iter().for_each(|setting| config.apply(setting));
         config
     }

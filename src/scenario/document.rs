@@ -15,7 +15,7 @@ use crate::node::config::Costs;
 use crate::node::cow::PageSize;
 use crate::node::host::{HostSetup, OvercommitMemory};
 use crate::node::replication::ReplicaSetup;
-use crate::profile::{Allocator, PROFILES, PROFILES_PLANNED, Profile};
+use crate::profile::{Allocator, PROFILES, Profile};
 use crate::units::{Bytes, Micros};
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
@@ -160,7 +160,7 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         host: host(&table, directives.config().disable_thp),
         policy: policy(&table),
         thresholds: table.get("thresholds").map(|item| threshold::thresholds(&item)).unwrap_or_default(),
-        warnings: directives.warnings(),
+        warnings: directives.warnings().into_iter().chain(profile.unconfirmed(allocator)).collect(),
         config: directives.into_config(),
         keyspaces,
         traffic,
@@ -246,13 +246,15 @@ pub(super) fn parse_time_of_day(text: &str) -> Option<Micros> {
 fn server(root: &Table<'_>, includes: &Includes<'_>, hash: &mut Sha256) -> (&'static Profile, Allocator, Directives) {
     let default = PROFILES.iter().find(|profile| profile.name == "redis-7.2").unwrap_or(&PROFILES[0]);
     let mut directives = Directives::default();
+    directives.set_defaults(default);
     let Some(table) = root.get("server").and_then(|item| item.table(&keys::SERVER)) else {
         return (default, Allocator::Bundled, directives);
     };
     let profiles: Vec<(&str, &'static Profile)> = PROFILES.iter().map(|profile| (profile.name, profile)).collect();
-    let profile = table.get("profile").and_then(|item| item.choice("a profile", &profiles, PROFILES_PLANNED));
-    let allocators = [Allocator::Bundled, Allocator::System].map(|allocator| (allocator.name(), allocator));
-    let allocator = table.get("allocator").and_then(|item| item.choice("an allocator", &allocators, &["libc"]));
+    let profile = table.get("profile").and_then(|item| item.choice("a profile", &profiles, &[]));
+    let allocators = Allocator::ALL.map(|allocator| (allocator.name(), allocator));
+    let allocator = table.get("allocator").and_then(|item| item.choice("an allocator", &allocators, &[]));
+    directives.set_defaults(profile.unwrap_or(default));
     for file in table.get("include").and_then(|item| item.one_or_more()).unwrap_or_default() {
         super::redis_conf::include(&file, includes, &mut directives, hash);
     }

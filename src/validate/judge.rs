@@ -3,6 +3,7 @@
 use super::measurement::Measurement;
 use super::pubsub;
 use super::translate::{Translation, translate};
+use crate::profile::{Profile, QueryBuffer, TableLayout};
 use crate::record::{Run, Sample};
 use crate::scenario;
 use crate::sim;
@@ -19,8 +20,8 @@ const HISTOGRAM: f64 = 24_688.0;
 /// `mem_clients_normal` 23 296 = 768 + 20 480 + 2048 in the `static` records.
 const OBSERVER_REPLY_NEW: f64 = 16_384.0;
 const OBSERVER_REPLY_SETTLED: f64 = 2_048.0;
-/// A second connection that loads keys: struct, query buffer, reply buffer before it is fitted (B).
-const LOADING_CONNECTION: f64 = 38_058.0;
+/// A query buffer of a connection's own (B).
+const QUERY_BUFFER: f64 = 20_480.0;
 /// A reply buffer that was fitted to short replies (B).  Source: `PROTO_REPLY_MIN_BYTES`.
 const REPLY_FITTED: f64 = 1_024.0;
 /// Time between two looks of cron at a connection while there are few (s).  Source: `clientsCron`.
@@ -131,7 +132,7 @@ fn outcome(measurement: &Measurement) -> Result<Vec<Figure>, String> {
     match measurement.case.kind.as_str() {
         "static" if !measurement.curve().is_empty() => {
             let mut figures = static_figures(measurement, &run)?;
-            figures.extend(curve_figures(measurement, &run));
+            figures.extend(curve_figures(measurement, &run)?);
             Ok(figures)
         }
         "static" => static_figures(measurement, &run),
@@ -161,14 +162,52 @@ pub(super) fn figure(name: &str, measured: f64, predicted: f64, share: f64, floo
     Figure { name: name.to_owned(), measured, predicted, tolerance, curve_point: false }
 }
 
+/// What the measuring client's own connections and commands take on a server (B).
+struct Observing {
+    /// A command used for the first time.
+    histogram: f64,
+    /// A second connection that loads keys: what an idle one takes, its reply buffer new, and its query buffer.
+    loading: f64,
+    /// A query buffer that the loading connection may have of its own just then, where they are shared.
+    incomplete: f64,
+    /// Reply buffers are fitted to use.
+    reply_buffers: bool,
+    /// Tables have child buckets.
+    child_buckets: bool,
+}
+
+impl Observing {
+    /// By the release of the measured server; `idle`: what an idle connection takes (B).
+    fn on(measurement: &Measurement, idle: f64) -> Result<Observing, String> {
+        let (name, _) = measurement.server_names();
+        let profile = Profile::find(&name).ok_or("not modelled yet")?;
+        let query_buffer = match profile.query_buffer {
+            QueryBuffer::PrivateGreedy => 40_960.0,
+            // The loading client sends more than 16 KiB at a time.
+            QueryBuffer::Private | QueryBuffer::SharedUntilIncomplete => QUERY_BUFFER,
+            QueryBuffer::Shared => 0.0,
+        };
+        let reply_buffers = profile.reply_buffer_adaptive;
+        Ok(Observing {
+            histogram: if profile.latency_histograms { HISTOGRAM } else { 0.0 },
+            loading: idle + query_buffer + if reply_buffers { OBSERVER_REPLY_NEW - REPLY_FITTED } else { 0.0 },
+            incomplete: if profile.query_buffer == QueryBuffer::Shared { QUERY_BUFFER } else { 0.0 },
+            reply_buffers,
+            child_buckets: profile.table_layout == TableLayout::Buckets,
+        })
+    }
+}
+
 /// Growth of `used_memory` from the empty server to the loaded one.
 fn static_figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, String> {
     let delta = seen(measurement, "delta")?;
     let grown = run.end.used_memory as f64 - run.timeline.first().map_or(0.0, |s| s.used_memory as f64);
     // Between the two readings DBSIZE (and EXPIRE) were first used, and the reading connection's buffer was fitted; in
     // the run DBSIZE counts from the start.
-    let expire = if measurement.case.parameters.contains_key("ttl") { HISTOGRAM } else { 0.0 };
-    let observed = HISTOGRAM + expire - (OBSERVER_REPLY_NEW - OBSERVER_REPLY_SETTLED);
+    let observing = Observing::on(measurement, 0.0)?;
+    let histograms = if measurement.case.parameters.contains_key("ttl") { 2.0 } else { 1.0 } * observing.histogram;
+    let fitted = if observing.reply_buffers { OBSERVER_REPLY_NEW - OBSERVER_REPLY_SETTLED } else { 0.0 };
+    let observed = histograms - fitted;
     let drawn = sizes_drawn(measurement, run);
     Ok(vec![figure("delta of used_memory", delta, grown + observed + drawn, 0.001, USED_MEMORY_FLOOR)])
 }
@@ -187,22 +226,32 @@ fn sizes_drawn(measurement: &Measurement, run: &Run) -> f64 {
 }
 
 /// `used_memory` at each point of the curve where the same tables are alive in both.
-fn curve_figures(measurement: &Measurement, run: &Run) -> Vec<Figure> {
-    let Some(before) = measurement.seen("before.used_memory") else { return Vec::new() };
-    let Some(first) = run.timeline.first() else { return Vec::new() };
+fn curve_figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, String> {
+    let before = seen(measurement, "before.used_memory")?;
+    let first = run.timeline.first().ok_or("the run is too short")?;
+    let idle = first.parts[crate::node::ledger::MemoryPart::Clients as usize] as f64;
+    let observing = Observing::on(measurement, idle)?;
     let mut figures = Vec::new();
     for [keys, used, seconds] in measurement.curve() {
         let Some(sample) = run.timeline.iter().min_by_key(|s| s.keys.abs_diff(keys as u64)) else { continue };
+        // How far a rehash has come depends on the speed of loading, and with it what child buckets are left.
+        if observing.child_buckets && sample.rehashing_bytes > 0 {
+            continue;
+        }
         let table = |s: &Sample| s.parts[crate::node::ledger::MemoryPart::MainTable as usize] as f64;
         let per_key = (sample.used_memory as f64 - table(sample) - first.used_memory as f64) / sample.keys as f64;
-        let rest = before + keys * per_key + HISTOGRAM + LOADING_CONNECTION - 2.0 * reply_buffer_given_back(seconds);
+        let given_back = if observing.reply_buffers { 2.0 * reply_buffer_given_back(seconds) } else { 0.0 };
+        let rest = before + keys * per_key + observing.histogram + observing.loading - given_back;
+        // Whether the loading connection had an incomplete command is not recorded: whichever is nearer.
+        let above = used - rest - table(sample);
+        let rest = if above > observing.incomplete / 2.0 { rest + observing.incomplete } else { rest };
         // Other tables differ by at least an eighth of a table; the rest is known far better.
         if (used - rest - table(sample)).abs() < table(sample) / 8.0 {
             let name = format!("used_memory at {keys} keys");
             figures.push(Figure { curve_point: true, ..figure(&name, used, rest + table(sample), 0.005, 0.0) });
         }
     }
-    figures
+    Ok(figures)
 }
 
 /// What cron has taken from a new connection's reply buffer by then (B), as an expectation: its second look fits the

@@ -11,6 +11,9 @@ pub struct Measurement {
     /// Its version.
     #[serde(default)]
     pub version: String,
+    /// `mem_allocator`.
+    #[serde(default)]
+    pub allocator: String,
     /// What was done.
     pub case: Case,
     /// What was seen; absent where the case failed.
@@ -74,7 +77,13 @@ impl Measurement {
     /// The profile and allocator that stand for the server, by their names in a scenario.
     #[must_use]
     pub fn server_names(&self) -> (String, &'static str) {
-        let allocator = if self.server.ends_with("-debian") { "system" } else { "bundled" };
+        let allocator = if self.allocator == "libc" {
+            "libc"
+        } else if self.server.ends_with("-debian") {
+            "system"
+        } else {
+            "bundled"
+        };
         let name = self.server.trim_end_matches("-debian");
         let release = name.rsplit_once('.').map_or(name, |(release, _patch)| release);
         (release.to_owned(), allocator)
