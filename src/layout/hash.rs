@@ -27,14 +27,14 @@ impl Pair {
 }
 
 /// How the fields are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Body {
     Packed(Packed),
-    Table(Dict),
+    Table(Box<Dict>),
 }
 
 /// A hash without the key and the object that lead to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hash {
     body: Body,
     bytes: u64,
@@ -162,7 +162,7 @@ impl Hash {
             Body::Packed(packed) if too_long => {
                 let mut dict = convert(packed, 0, existing, self.phase, rules, &mut held);
                 insert_into(&mut dict, pair, rules.collections.rehash.hash_insert, rules, &mut held);
-                self.body = Body::Table(dict);
+                self.body = Body::Table(Box::new(dict));
             }
             Body::Packed(packed) => {
                 let before = packed.bytes(packing);
@@ -171,7 +171,7 @@ impl Hash {
                 held.resize(before, packed.bytes(packing));
                 if packed.entries / 2 > rules.limits.hash_entries {
                     let with = existing.into_iter().chain([pair]);
-                    self.body = Body::Table(convert(packed, 0, with, self.phase, rules, &mut held));
+                    self.body = Body::Table(Box::new(convert(packed, 0, with, self.phase, rules, &mut held)));
                 }
             }
         }
@@ -199,7 +199,7 @@ impl Hash {
         }
         let packed = *packed;
         let mut held = Held::new(&mut self.bytes, rules.classes, tally);
-        self.body = Body::Table(convert(&packed, fields, existing, self.phase, rules, &mut held));
+        self.body = Body::Table(Box::new(convert(&packed, fields, existing, self.phase, rules, &mut held)));
         held.peak()
     }
 
@@ -230,7 +230,7 @@ impl Hash {
             Body::Packed(packed) if too_long => {
                 let mut dict = convert(packed, 0, existing, self.phase, rules, &mut held);
                 replace(&mut dict, &mut held);
-                self.body = Body::Table(dict);
+                self.body = Body::Table(Box::new(dict));
             }
             Body::Packed(packed) => {
                 let before = packed.bytes(packing);

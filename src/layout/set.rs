@@ -14,15 +14,15 @@ use crate::profile::Packing;
 const PACKING: Packing = Packing::Listpack;
 
 /// How the members are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Body {
     Intset(Intset),
     Packed(Packed),
-    Table(Dict),
+    Table(Box<Dict>),
 }
 
 /// A set without the key and the object that lead to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Set {
     body: Body,
     bytes: u64,
@@ -43,7 +43,7 @@ impl Set {
             held.allocate(Packed::new().bytes(PACKING));
             Body::Packed(Packed::new())
         } else {
-            Body::Table(Dict::new(Kind::set(rules), hint, phase, &mut held))
+            Body::Table(Box::new(Dict::new(Kind::set(rules), hint, phase, &mut held)))
         };
         Set { body, bytes, phase }
     }
@@ -180,7 +180,8 @@ impl Set {
         tally: &mut T,
     ) -> u64 {
         let mut held = Held::new(&mut self.bytes, rules.classes, tally);
-        let (limits, Body::Intset(set)) = (rules.limits, self.body) else { return held.peak() };
+        let (limits, Body::Intset(set)) = (rules.limits, &self.body) else { return held.peak() };
+        let set = *set;
         let short = member.length() <= limits.set_value;
         if rules.collections.set_packed && set.members < limits.set_entries && short {
             let mut packed = Packed::new();
@@ -276,7 +277,7 @@ fn to_table<T: Tally>(
         add(&mut dict, member, 1, rules, held);
     }
     held.free(block);
-    *body = Body::Table(dict);
+    *body = Body::Table(Box::new(dict));
 }
 
 /// The blocks of a set of `members` equal strings added one by one.

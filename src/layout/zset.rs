@@ -51,14 +51,14 @@ pub fn score(value: f64, shortest: bool) -> Element {
 }
 
 /// How the members are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Body {
     Packed(Packed),
-    Skiplist(Dict),
+    Skiplist(Box<Dict>),
 }
 
 /// A sorted set without the key and the object that lead to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zset {
     body: Body,
     bytes: u64,
@@ -74,7 +74,7 @@ impl Zset {
         let hint = if rules.collections.size_hints { members } else { 0 };
         let limits = rules.limits;
         let body = if limits.zset_entries == 0 || hint > limits.zset_entries || length > limits.zset_value {
-            Body::Skiplist(empty_skiplist(hint, phase, rules, &mut held))
+            Body::Skiplist(Box::new(empty_skiplist(hint, phase, rules, &mut held)))
         } else {
             held.allocate(Packed::new().bytes(rules.collections.packing));
             Body::Packed(Packed::new())
@@ -133,12 +133,12 @@ impl Zset {
         rules: &Rules<'_>,
         tally: &mut T,
     ) -> u64 {
-        let Body::Packed(packed) = self.body else { return self.bytes };
+        let &Body::Packed(packed) = &self.body else { return self.bytes };
         if !rules.collections.size_hints || members <= rules.limits.zset_entries {
             return self.bytes;
         }
         let mut held = Held::new(&mut self.bytes, rules.classes, tally);
-        self.body = Body::Skiplist(convert(&packed, members, existing, self.phase, rules, &mut held));
+        self.body = Body::Skiplist(Box::new(convert(&packed, members, existing, self.phase, rules, &mut held)));
         held.peak()
     }
 
@@ -162,7 +162,7 @@ impl Zset {
                     let expected = if rules.collections.size_hints { one_more } else { 0 };
                     let mut dict = convert(packed, expected, existing, self.phase, rules, &mut held);
                     add(&mut dict, member, steps, rules, &mut held);
-                    self.body = Body::Skiplist(dict);
+                    self.body = Body::Skiplist(Box::new(dict));
                 } else {
                     let before = packed.bytes(packing);
                     packed.push_back(member.member, packing);
