@@ -12,6 +12,7 @@
 //! comes out, the same bytes on any number of threads.
 
 pub mod analysis;
+pub mod bytes;
 pub mod cli;
 pub mod command;
 mod hint;

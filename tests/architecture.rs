@@ -11,15 +11,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("command", &[]),
     ("profile", &["units"]),
     ("layout", &["units", "profile"]),
+    ("bytes", &["units", "profile", "layout"]),
     ("workload", &["units", "rng", "command"]),
     ("node", &["units", "rng", "hint", "command", "layout", "profile"]),
     ("record", &["units", "node"]),
     ("scenario", &["units", "command", "profile", "workload", "node"]),
     ("sim", &["units", "rng", "command", "layout", "profile", "workload", "node", "record", "scenario"]),
     ("analysis", &["units", "scenario", "record", "sim", "node"]),
-    ("report", &["analysis", "record", "units", "node"]),
+    ("report", &["analysis", "record", "units", "node", "bytes", "layout"]),
     ("validate", &["layout", "profile", "scenario", "sim", "record", "analysis", "node", "units"]),
-    ("cli", &["analysis", "report", "scenario", "sim", "validate", "units", "record"]),
+    ("cli", &["bytes", "layout", "profile", "analysis", "report", "scenario", "sim", "validate", "units", "record"]),
 ];
 
 /// Longest file [lines].

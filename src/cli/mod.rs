@@ -2,6 +2,7 @@
 //!
 //! Each command is one file with a `clap` struct and a `run`; adding one is one file, one variant and one arm.
 
+mod bytes;
 mod exit;
 mod input;
 mod interrupt;
@@ -26,6 +27,8 @@ struct Arguments {
 enum Command {
     /// Simulate a scenario; print the verdict; write the result folder.
     Run(run::Arguments),
+    /// What one key costs: each allocation, its size class and its reason.
+    Bytes(bytes::Arguments),
     /// Predict recorded measurements of real servers and print the error of each figure.
     Validate(validate::Arguments),
 }
@@ -45,6 +48,7 @@ pub fn main() -> ExitCode {
     let no_color = matches!(&arguments.command, Command::Run(run) if run.no_color());
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Bytes(arguments) => bytes::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
     };
     match result {

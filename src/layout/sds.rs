@@ -81,8 +81,13 @@ pub fn grown_capacity(class: u64) -> u64 {
 /// The class that a string without room for `len` bytes grows into: that of a greedy request (B).
 #[must_use]
 pub fn grow(len: u64, classes: SizeClasses) -> u64 {
-    let wanted = if len < MAX_PREALLOC { 2 * len } else { len + MAX_PREALLOC };
-    classes.class(growing_header(wanted) + wanted + 1)
+    grow_to(if len < MAX_PREALLOC { 2 * len } else { len + MAX_PREALLOC }, classes)
+}
+
+/// The class that a string grows into when it is to have room for `len` bytes (B).
+#[must_use]
+pub fn grow_to(len: u64, classes: SizeClasses) -> u64 {
+    classes.class(growing_header(len) + len + 1)
 }
 
 #[cfg(test)]

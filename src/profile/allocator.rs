@@ -29,7 +29,7 @@ impl Allocator {
     #[must_use]
     pub fn classes(self) -> SizeClasses {
         let quantum = if self == Allocator::Bundled { 8 } else { 16 };
-        SizeClasses { quantum_mask: quantum - 1, glibc: self == Allocator::Libc }
+        SizeClasses { quantum_mask: quantum - 1, glibc: self == Allocator::Libc, large_by_page: false }
     }
 }
 
@@ -75,9 +75,19 @@ const PAGE: u64 = 4096;
 pub struct SizeClasses {
     quantum_mask: u64,
     glibc: bool,
+    large_by_page: bool,
 }
 
+/// Up to here classes lie a page apart or less (B).
+const LARGE: u64 = 8 * PAGE;
+
 impl SizeClasses {
+    /// The same, with large classes a page apart.  *Measured*: jemalloc 5.3.1 of Debian sid, 33 000 to 300 000 bytes.
+    #[must_use]
+    pub fn large_by_page(self) -> SizeClasses {
+        SizeClasses { large_by_page: true, ..self }
+    }
+
     /// Bytes by which `used_memory` grows when `request` bytes are asked for (B).  A request of 0 is one of 8.
     #[inline]
     #[must_use]
@@ -90,6 +100,7 @@ impl SizeClasses {
             // From 64 up a class lies 16 apart even with a quantum of 8.
             9..=64 => (request + self.quantum_mask) & !self.quantum_mask,
             65..=128 => request.next_multiple_of(16),
+            LARGE.. if self.large_by_page => request.next_multiple_of(PAGE),
             _ => {
                 // 2^k < request <= 2^(k+1); four classes between.
                 let k = 63 - (request - 1).leading_zeros();
@@ -152,6 +163,21 @@ mod tests {
                 let expected = *Q8.iter().find(|&&c| c >= request && !missing.contains(&c)).expect("within the table");
                 assert_eq!(classes.class(request), expected, "{allocator:?} {request}");
             }
+        }
+    }
+
+    #[test]
+    fn large_classes_may_lie_a_page_apart() {
+        let classes = Allocator::System.classes().large_by_page();
+        for (request, class) in [
+            (20_481, 24_576),
+            (32_768, 32_768),
+            (33_006, 36_864),
+            (60_006, 61_440),
+            (70_010, 73_728),
+            (300_010, 303_104),
+        ] {
+            assert_eq!(classes.class(request), class, "{request}");
         }
     }
 

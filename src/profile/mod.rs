@@ -4,6 +4,7 @@
 //! file beside this one and one line in [`PROFILES`]; it states only what differs from its parent.
 
 mod allocator;
+pub mod collections;
 mod redis_6_2;
 mod redis_7_0;
 mod redis_7_2;
@@ -15,6 +16,7 @@ mod valkey_8_1;
 mod valkey_9_1;
 
 pub use allocator::{Allocator, ByAllocator, CHUNK_HEADER, MMAP_THRESHOLD, SizeClasses};
+pub use collections::{Collections, FieldString, HashEntry, KeyUsage, Packing, Shrink, SkiplistNode, Table};
 
 /// How a key, the object of its value and its entry in the main table are allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,6 +163,8 @@ pub struct Defaults {
 pub struct Profile {
     /// Name in a scenario.
     pub name: &'static str,
+    /// What collections are made of.
+    pub collections: &'static Collections,
     /// Allocators with which measurements of a server confirm the model, strings and integers at least.
     pub measured: &'static [Allocator],
     /// `sizeof(robj)` (B).
@@ -205,6 +209,8 @@ pub struct Profile {
     pub overhead_caches: ByAllocator,
     /// The bundled jemalloc lays out large allocations with a page more each (7.0; off from 7.2 on).
     pub cache_oblivious: bool,
+    /// The distribution's jemalloc is 5.3.1, where a large allocation is a multiple of the page.
+    pub system_large_by_page: bool,
     /// Steps of incremental rehash made by a command that looks a key up.
     pub rehash_steps_lookup: u32,
     /// Steps made by a command that adds a key, its lookup included.
@@ -253,6 +259,13 @@ pub const PROFILES: &[Profile] = &[
 ];
 
 impl Profile {
+    /// Size classes of a build of the release with this allocator.
+    #[must_use]
+    pub fn classes(&self, allocator: Allocator) -> SizeClasses {
+        let classes = allocator.classes();
+        if allocator == Allocator::System && self.system_large_by_page { classes.large_by_page() } else { classes }
+    }
+
     /// The release called `name`.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Profile> {

@@ -8,6 +8,7 @@ use super::{
 /// Redis 7.0.15.
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-7.0",
+    collections: &super::collections::REDIS_7_0,
     measured: &[Allocator::Bundled, Allocator::System],
     // source: src/server.h, struct redisObject
     robj: 16,
@@ -43,6 +44,7 @@ pub(super) const PROFILE: Profile = Profile {
     overhead_caches: ByAllocator { bundled: 184, system: 200, libc: 184 },
     // source: deps/jemalloc built without --disable-cache-oblivious
     cache_oblivious: true,
+    system_large_by_page: false,
     // measured: 5178 non-empty buckets took about 5200 GETs
     rehash_steps_lookup: 1,
     // measured: 5178 non-empty buckets took 1751 SETs of new keys

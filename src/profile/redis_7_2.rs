@@ -5,6 +5,7 @@ use super::{Allocator, ByAllocator, Profile};
 /// Redis 7.2.6.
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-7.2",
+    collections: &super::collections::REDIS_7_2,
     measured: &[Allocator::Bundled],
     // measured: redis 7.2.6, default configuration, maxclients 10000, 16 databases, bundled.  assumed: the system build
     // has what 7.0's has more; no Debian package of 7.2 exists to measure

@@ -5,6 +5,7 @@ use super::{Allocator, ByAllocator, ChildRules, Kvstore, Profile, ShrinkRule};
 /// Redis 7.4.1.
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-7.4",
+    collections: &super::collections::REDIS_7_4,
     measured: &[Allocator::Bundled],
     // measured: redis 7.4.1, default configuration, Lua included.  assumed: the system build has what 7.0's has more
     startup: ByAllocator { bundled: 946_336, system: 963_976, libc: 1_021_768 },

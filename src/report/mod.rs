@@ -3,6 +3,7 @@
 //! A text format is one file and one line in [`EXPORTERS`]; a picture is one file and one line in [`plot::NAMES`].
 
 pub mod format;
+mod key_bytes;
 mod markdown;
 pub mod plot;
 mod summary;
@@ -10,6 +11,7 @@ mod terminal;
 mod timeline_csv;
 
 use crate::analysis::Findings;
+pub use key_bytes::{key_bytes_json, key_bytes_markdown, key_bytes_table, key_bytes_text};
 pub use markdown::markdown;
 pub use summary::summary_json;
 pub use terminal::terminal;

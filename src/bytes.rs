@@ -1,0 +1,463 @@
+//! What one key costs: each allocation with its request, its class and its reason; its share in the tables; what
+//! `MEMORY USAGE` says; the next cliff.
+//!
+//! All elements of a collection are alike here.  Random structures (levels of skiplist nodes, chaining, child buckets)
+//! are expectations.  Tables inside values have settled: no rehash is going on.
+
+use crate::layout::key::{self, Stored};
+use crate::layout::stream::{Id, Stream};
+use crate::layout::{Allocation, Element, Limits, Rules, dict, hash, hyperloglog, list, sds, set, string, total, zset};
+use crate::profile::{Allocator, Profile};
+
+/// Most elements of a collection.
+pub const ELEMENTS_LIMIT: u64 = 100_000_000;
+/// Longest string, key or element (B).
+pub const LENGTH_LIMIT: u64 = string::MAX_LENGTH;
+/// Cliffs are looked for up to so many elements, and lengths up to so many bytes.
+const SEARCH_LIMIT: u64 = 1 << 20;
+/// The first ID of a stream: milliseconds since the epoch (ms).
+const FIRST_ID: u64 = 1_700_000_000_000;
+
+/// A value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// A string that is no integer.
+    String {
+        /// Its length (B).
+        length: u64,
+    },
+    /// An integer.
+    Int {
+        /// Which.
+        value: i64,
+    },
+    /// A string as a bitmap, made by setting its highest bit first.
+    Bitmap {
+        /// Its bits.
+        bits: u64,
+    },
+    /// A HyperLogLog.
+    HyperLogLog {
+        /// Distinct elements it has seen.
+        distinct: u64,
+    },
+    /// A hash.
+    Hash {
+        /// Fields.
+        count: u64,
+        /// Length of each field (B).
+        field: u64,
+        /// Length of each value (B).
+        value: u64,
+    },
+    /// A set of strings.
+    Set {
+        /// Members.
+        count: u64,
+        /// Length of each (B).
+        member: u64,
+    },
+    /// A set of integers.
+    Intset {
+        /// Members.
+        count: u64,
+        /// The largest of them.
+        largest: i64,
+    },
+    /// A sorted set.
+    Zset {
+        /// Members.
+        count: u64,
+        /// Length of each (B).
+        member: u64,
+        /// A score like that of each.
+        score: f64,
+    },
+    /// A list.
+    List {
+        /// Elements.
+        count: u64,
+        /// Length of each (B).
+        element: u64,
+    },
+    /// A stream without consumer groups.
+    Stream {
+        /// Entries.
+        count: u64,
+        /// Fields of each.
+        fields: u64,
+        /// Length of a field's name (B).
+        field: u64,
+        /// Length of a field's value (B).
+        value: u64,
+        /// Time between entries (ms).
+        id_step: u64,
+    },
+}
+
+/// A key to be priced.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Question {
+    /// Length of the key (B).
+    pub key: u64,
+    /// It has a time of expiry.
+    pub ttl: bool,
+    /// Its value.
+    pub value: Value,
+    /// Small integers may be shared objects: no LRU or LFU policy with `maxmemory`.
+    pub shared_integers: bool,
+    /// Keys like it in the database: for its share in the tables.
+    pub keys: u64,
+    /// Thresholds of encodings.
+    pub limits: Limits,
+}
+
+/// A step in what a key costs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cliff {
+    /// What leads there: `513 fields`.
+    pub at: String,
+    /// The encoding before it, or the buckets.
+    pub from: String,
+    /// The encoding after it, or the buckets.
+    pub to: String,
+    /// A key before it (B).
+    pub before: f64,
+    /// A key after it (B).
+    pub after: f64,
+}
+
+/// What a key costs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The release.
+    pub profile: &'static str,
+    /// The allocator.
+    pub allocator: Allocator,
+    /// A measured server of this release confirms the layouts.
+    pub measured: bool,
+    /// What `OBJECT ENCODING` says.
+    pub encoding: &'static str,
+    /// The key's own blocks.
+    pub allocations: Vec<Allocation>,
+    /// Blocks of the tables, for all `keys` keys.
+    pub tables: Vec<Allocation>,
+    /// Keys that share the tables.
+    pub keys: u64,
+    /// What `MEMORY USAGE key SAMPLES 0` says (B).
+    pub memory_usage: u64,
+    /// The next steps, nearest first in each direction.
+    pub cliffs: Vec<Cliff>,
+}
+
+impl Answer {
+    /// The key's own blocks together (B).
+    #[must_use]
+    pub fn own_bytes(&self) -> f64 {
+        total(&self.allocations)
+    }
+
+    /// Its share in the tables (B).
+    #[must_use]
+    pub fn table_share(&self) -> f64 {
+        total(&self.tables) / self.keys as f64
+    }
+
+    /// A key with its share in the tables (B).
+    #[must_use]
+    pub fn per_key(&self) -> f64 {
+        self.own_bytes() + self.table_share()
+    }
+}
+
+/// A value's blocks beside key and object, its encoding, and what `MEMORY USAGE` counts of them (B).
+struct Priced {
+    allocations: Vec<Allocation>,
+    encoding: &'static str,
+    usage: u64,
+    stored: Stored,
+}
+
+/// Prices a key on one release with one allocator.
+#[must_use]
+pub fn price(question: &Question, profile: &'static Profile, allocator: Allocator) -> Answer {
+    let rules = Rules::new(profile, profile.classes(allocator), question.limits);
+    let priced = priced(question, question.value, &rules);
+    let key = key::blocks(question.key, priced.stored, question.ttl, &rules);
+    let memory_usage = key.memory_usage(priced.stored, priced.usage, &rules);
+    let mut allocations = key.allocations(&rules);
+    allocations.extend(priced.allocations);
+    let expiring = if question.ttl { question.keys } else { 0 };
+    let tables = key::tables(question.keys, expiring, &rules);
+    let cliffs = cliffs(question, &rules);
+    let (measured, keys) = (!profile.measured.is_empty(), question.keys);
+    let (profile, encoding) = (profile.name, priced.encoding);
+    Answer { profile, allocator, measured, encoding, allocations, tables, keys, memory_usage, cliffs }
+}
+
+fn priced(question: &Question, value: Value, rules: &Rules<'_>) -> Priced {
+    let collection = |allocations, encoding, usage| Priced { allocations, encoding, usage, stored: Stored::Collection };
+    match value {
+        Value::String { .. } | Value::Int { .. } | Value::Bitmap { .. } | Value::HyperLogLog { .. } => {
+            text(question, value, rules)
+        }
+        Value::Hash { count, field, value } => {
+            let all = hash::allocations(count, hash::Pair::of(field, value), rules);
+            table(all, count, dict::Kind::hash(rules), "hashtable", rules)
+        }
+        Value::Set { count, member } => {
+            let all = set::allocations(count, member.into(), rules);
+            table(all, count, dict::Kind::set(rules), "hashtable", rules)
+        }
+        Value::Intset { count, largest } => {
+            let all = set::allocations(count, Element::Int(largest), rules);
+            table(all, count, dict::Kind::set(rules), "hashtable", rules)
+        }
+        Value::Zset { count, member, score } => {
+            let score = zset::score(score, rules.collections.score_shortest);
+            let all = zset::allocations(count, member.into(), score, rules);
+            table(all, count, zset::kind(rules), "skiplist", rules)
+        }
+        Value::List { count, element } => {
+            let mut list = list::List::new(rules, &mut ());
+            for _ in 0..count {
+                list.size_hint(1, element, rules, &mut ());
+                list.push(list::End::Back, element.into(), rules, &mut ());
+            }
+            collection(list.allocations(rules), list.encoding(rules).name(), list.memory_usage(rules))
+        }
+        Value::Stream { count, fields, field, value, id_step } => {
+            let mut stream = Stream::new(rules, &mut ());
+            let fields = vec![hash::Pair::of(field, value); fields as usize];
+            for index in 0..count {
+                let id = match id_step {
+                    0 => Id { ms: FIRST_ID, seq: index },
+                    step => Id { ms: FIRST_ID + step * index, seq: 0 },
+                };
+                stream.append(id, &fields, 0, rules, &mut ());
+            }
+            collection(stream.allocations(rules), "stream", stream.memory_usage(rules))
+        }
+    }
+}
+
+/// A collection that is one block, or a table.
+fn table(all: Vec<Allocation>, count: u64, kind: dict::Kind, large: &'static str, rules: &Rules<'_>) -> Priced {
+    let usage = rules.collections.memory_usage;
+    let bytes = total(&all);
+    let stored = Stored::Collection;
+    if let [block] = &all[..] {
+        let encoding = ["ziplist", "listpack", "intset"].into_iter().find(|name| *name == block.reason).unwrap_or("");
+        let usage = if usage.packed_nominal { block.request } else { block.class };
+        return Priced { encoding, usage, allocations: all, stored };
+    }
+    let buckets = dict::settled_buckets(kind, count, 0) as f64;
+    let chained = if kind.entries == dict::Entries::Chained { kind.spill(count as f64, buckets) } else { 0.0 };
+    let is_set = large == "hashtable" && kind == dict::Kind::set(rules) && kind != dict::Kind::hash(rules);
+    let imagined = if usage.set_entry_nominal && is_set { kind.imagined(count, chained, rules) } else { 0.0 };
+    let usage = (bytes - kind.rounding(count, rules) as f64 + imagined).round() as u64;
+    Priced { allocations: all, encoding: large, usage, stored }
+}
+
+/// Values of type string.
+fn text(question: &Question, value: Value, rules: &Rules<'_>) -> Priced {
+    let raw = |reason: &str, request: u64, class: u64| {
+        let block = Allocation { reason: reason.to_owned(), request, class, count: 1.0 };
+        Priced { allocations: vec![block], encoding: "raw", usage: class, stored: Stored::Raw }
+    };
+    match value {
+        Value::Int { value } => {
+            let stored = Stored::Int(value, question.shared_integers);
+            Priced { allocations: Vec::new(), encoding: "int", usage: 0, stored }
+        }
+        Value::Bitmap { bits } => {
+            let request = sds::request(bits.div_ceil(8));
+            raw("value (bitmap)", request, rules.classes.class(request))
+        }
+        Value::HyperLogLog { distinct } => {
+            let limit = rules.limits.hll_sparse;
+            let class = hyperloglog::class(distinct, limit, rules.collections.hll_growth, rules.classes);
+            let dense = hyperloglog::is_dense(distinct, limit);
+            let length = if dense { hyperloglog::DENSE } else { hyperloglog::sparse_length(distinct) };
+            let reason = if dense { "value (dense registers)" } else { "value (sparse registers, expected)" };
+            raw(reason, sds::request(length), class)
+        }
+        Value::String { length } => string_of(question, length, rules),
+        _ => string_of(question, 0, rules),
+    }
+}
+
+fn string_of(question: &Question, length: u64, rules: &Rules<'_>) -> Priced {
+    let stored = Stored::String(length);
+    let key = key::blocks(question.key, stored, question.ttl, rules);
+    let encoding = if key.embedded { "embstr" } else { "raw" };
+    Priced { allocations: Vec::new(), encoding, usage: 0, stored }
+}
+
+/// A value with another count of elements; `None` where it has none.
+fn with_count(value: Value, count: u64) -> Option<Value> {
+    Some(match value {
+        Value::Hash { field, value, .. } => Value::Hash { count, field, value },
+        Value::Set { member, .. } => Value::Set { count, member },
+        Value::Intset { largest, .. } => Value::Intset { count, largest },
+        Value::Zset { member, score, .. } => Value::Zset { count, member, score },
+        Value::List { element, .. } => Value::List { count, element },
+        Value::HyperLogLog { .. } => Value::HyperLogLog { distinct: count },
+        Value::String { .. } | Value::Int { .. } | Value::Bitmap { .. } | Value::Stream { .. } => return None,
+    })
+}
+
+/// A value whose longest elements have another length; `None` where it has none.
+fn with_length(given: Value, length: u64) -> Option<Value> {
+    Some(match given {
+        Value::String { .. } => Value::String { length },
+        Value::Hash { count, field, .. } => Value::Hash { count, field, value: length },
+        Value::Set { count, .. } => Value::Set { count, member: length },
+        Value::Zset { count, score, .. } => Value::Zset { count, member: length, score },
+        _ => return None,
+    })
+}
+
+/// A number that a value grows in, with the word for it.
+type Dimension = Option<(u64, &'static str)>;
+
+/// The count and the length of a value.
+fn dimensions(value: Value) -> (Dimension, Dimension) {
+    match value {
+        Value::String { length } => (None, Some((length, "a value"))),
+        Value::Hash { count, value, .. } => (Some((count, "fields")), Some((value, "a value"))),
+        Value::Set { count, member } | Value::Zset { count, member, .. } => {
+            (Some((count, "members")), Some((member, "a member")))
+        }
+        Value::Intset { count, .. } => (Some((count, "members")), None),
+        Value::List { count, .. } => (Some((count, "elements")), None),
+        Value::HyperLogLog { distinct } => (Some((distinct, "distinct elements")), None),
+        Value::Int { .. } | Value::Bitmap { .. } | Value::Stream { .. } => (None, None),
+    }
+}
+
+/// What changes a key's structure, and tells where: its encoding, and the buckets of a table.
+fn structure(question: &Question, value: Value, rules: &Rules<'_>) -> String {
+    let priced = priced(question, value, rules);
+    let buckets = priced.allocations.iter().find(|block| block.reason.contains(" buckets ("));
+    match (buckets, value) {
+        (Some(block), _) => format!("{}, {}", priced.encoding, block.reason),
+        (None, Value::HyperLogLog { distinct }) if hyperloglog::is_dense(distinct, rules.limits.hll_sparse) => {
+            "dense".to_owned()
+        }
+        (None, Value::HyperLogLog { .. }) => "sparse".to_owned(),
+        (None, _) => priced.encoding.to_owned(),
+    }
+}
+
+/// The nearest larger number at which the structure is another, when there is one within the search.
+fn next_change(from: u64, structure: impl Fn(u64) -> String) -> Option<u64> {
+    let now = structure(from);
+    let (mut low, mut step) = (from, 1);
+    let mut high = loop {
+        let high = from + step;
+        if step > SEARCH_LIMIT.max(from + 1) {
+            return None;
+        }
+        if structure(high) != now {
+            break high;
+        }
+        (low, step) = (high, step * 2);
+    };
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if structure(middle) == now { low = middle } else { high = middle }
+    }
+    Some(high)
+}
+
+fn cliffs(question: &Question, rules: &Rules<'_>) -> Vec<Cliff> {
+    let cost = |value: Value| {
+        let priced = priced(question, value, rules);
+        let key = key::blocks(question.key, priced.stored, question.ttl, rules);
+        key.bytes(rules) as f64 + total(&priced.allocations)
+    };
+    let cliff = |from: u64, make: &dyn Fn(u64) -> Option<Value>, name: &dyn Fn(u64) -> String| {
+        let of = |n: u64| make(n).map_or(String::new(), |value| structure(question, value, rules));
+        let at = next_change(from, of)?;
+        let (before, after) = (make(at - 1)?, make(at)?);
+        let (from, to) = (of(at - 1), of(at));
+        Some(Cliff { at: name(at), from, to, before: cost(before), after: cost(after) })
+    };
+    let (count, length) = dimensions(question.value);
+    let by_count =
+        count.and_then(|(count, what)| cliff(count, &|n| with_count(question.value, n), &|n| format!("{n} {what}")));
+    let by_length = length
+        .and_then(|(length, what)| cliff(length, &|n| with_length(question.value, n), &|n| format!("{what} of {n} B")));
+    by_count.into_iter().chain(by_length).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::PROFILES;
+
+    fn question(value: Value) -> Question {
+        let (key, ttl, shared_integers, keys) = (16, false, true, 1_000_000);
+        Question { key, ttl, value, shared_integers, keys, limits: Limits::default() }
+    }
+
+    fn answer(value: Value, profile: &str, allocator: Allocator) -> Answer {
+        price(&question(value), Profile::find(profile).expect("a release"), allocator)
+    }
+
+    #[test]
+    fn worked_examples_of_the_specification() {
+        let of = |value, profile, allocator| answer(value, profile, allocator).own_bytes();
+        let (system, bundled) = (Allocator::System, Allocator::Bundled);
+        let string = Value::String { length: 100 };
+        assert_eq!((of(string, "redis-7.0", system), of(string, "redis-7.0", bundled)), (192.0, 176.0));
+        assert_eq!(of(string, "valkey-8.0", bundled), 168.0);
+        // Keys of 8 bytes there, of 16 here: 16 and 8 bytes more.
+        let hash = Value::Hash { count: 1000, field: 9, value: 20 };
+        assert_eq!((of(hash, "redis-7.0", system), of(hash, "redis-7.0", bundled)), (88_336.0, 72_312.0));
+        let zset = Value::Zset { count: 1000, member: 12, score: 1.0 };
+        assert!((of(zset, "redis-7.0", system) - 110_360.0).abs() < 10.0, "{}", of(zset, "redis-7.0", system));
+        assert!((of(zset, "redis-7.0", bundled) - 94_836.0).abs() < 10.0);
+        let set = Value::Set { count: 1000, member: 12 };
+        assert!((of(set, "redis-7.2", bundled) - 30_098.0).abs() < 16.0, "{}", of(set, "redis-7.2", bundled));
+    }
+
+    #[test]
+    fn cliffs_lie_where_the_thresholds_are() {
+        let cliffs = answer(Value::Hash { count: 20, field: 8, value: 50 }, "redis-7.2", Allocator::Bundled).cliffs;
+        let at: Vec<_> = cliffs.iter().map(|cliff| cliff.at.as_str()).collect();
+        assert_eq!(at, ["513 fields", "a value of 65 B"]);
+        assert!(cliffs.iter().all(|cliff| cliff.after > cliff.before * 1.2), "{cliffs:?}");
+        let cliffs = answer(Value::Hash { count: 600, field: 8, value: 50 }, "redis-7.2", Allocator::Bundled).cliffs;
+        assert_eq!(cliffs[0].at, "1025 fields", "the table doubles");
+        let cliffs = answer(Value::String { length: 20 }, "redis-7.2", Allocator::Bundled).cliffs;
+        assert_eq!((cliffs.len(), cliffs[0].at.as_str()), (1, "a value of 45 B"));
+        assert!(answer(Value::String { length: 45 }, "redis-7.2", Allocator::Bundled).cliffs.is_empty());
+    }
+
+    #[test]
+    fn every_type_has_a_price_on_every_release() {
+        let values = [
+            Value::String { length: 0 },
+            Value::Int { value: 5 },
+            Value::Bitmap { bits: 1_000_000 },
+            Value::HyperLogLog { distinct: 100 },
+            Value::HyperLogLog { distinct: 1_000_000 },
+            Value::Hash { count: 1000, field: 300, value: 300 },
+            Value::Set { count: 3, member: 90 },
+            Value::Intset { count: 600, largest: 1 << 40 },
+            Value::Zset { count: 500, member: 90, score: 0.5 },
+            Value::List { count: 5000, element: 100 },
+            Value::Stream { count: 1000, fields: 3, field: 5, value: 20, id_step: 0 },
+        ];
+        for profile in PROFILES {
+            for value in values {
+                let answer = price(&question(value), profile, Allocator::Bundled);
+                assert!(answer.own_bytes() >= 24.0 && answer.memory_usage > 0, "{value:?} {}", profile.name);
+                assert!(answer.table_share() > 4.0, "{value:?} {}", profile.name);
+                assert!(!answer.encoding.is_empty(), "{value:?} {}", profile.name);
+            }
+        }
+    }
+}
