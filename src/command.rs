@@ -48,6 +48,73 @@ pub enum Command {
     Persist,
     /// Refresh the key's clock.
     Touch,
+    /// Set a hash field.
+    HSet,
+    /// Delete a hash field.
+    HDel,
+    /// Add to a hash field.
+    HIncrBy,
+    /// Read a hash field.
+    HGet,
+    /// Read a whole hash.
+    HGetAll,
+    /// Push at a list's head.
+    LPush,
+    /// Push at a list's tail.
+    RPush,
+    /// Pop at a list's head.
+    LPop,
+    /// Pop at a list's tail.
+    RPop,
+    /// Read a list.
+    LRange,
+    /// Trim a list at its tail.
+    LTrim,
+    /// Add a member to a set.
+    SAdd,
+    /// Remove a member of a set.
+    SRem,
+    /// Look a member up in a set.
+    SIsMember,
+    /// Add a member to a sorted set, or give it a score.
+    ZAdd,
+    /// Remove a member of a sorted set.
+    ZRem,
+    /// Add to a member's score.
+    ZIncrBy,
+    /// Read a sorted set.
+    ZRange,
+    /// Append an entry to a stream; with trim, MAXLEN ~.
+    XAdd,
+    /// Delete a stream's oldest entry.
+    XDel,
+    /// Give a stream's next entry to a consumer.
+    XReadGroup,
+    /// Acknowledge a consumer's oldest entry.
+    XAck,
+    /// Set a bit, which makes the string long enough for it.
+    SetBit,
+}
+
+/// A type of value that commands need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// A string, integers included.
+    String,
+    /// A string of bytes.
+    Bytes,
+    /// An integer.
+    Int,
+    /// A hash.
+    Hash,
+    /// A list.
+    List,
+    /// A set, of integers or of any strings.
+    Set,
+    /// A sorted set.
+    Zset,
+    /// A stream.
+    Stream,
 }
 
 /// One row of the command table.
@@ -97,6 +164,29 @@ pub const COMMANDS: &[CommandSpec] = &[
     spec(Command::Expire, "EXPIRE", "EXPIRE", [false, false, false, false]),
     spec(Command::Persist, "PERSIST", "PERSIST", [false, false, false, false]),
     spec(Command::Touch, "TOUCH", "TOUCH", [false, true, false, false]),
+    spec(Command::HSet, "HSET", "HSET", [true, false, false, true]),
+    spec(Command::HDel, "HDEL", "HDEL", [false, false, false, false]),
+    spec(Command::HIncrBy, "HINCRBY", "HINCRBY", [true, false, false, true]),
+    spec(Command::HGet, "HGET", "HGET", [false, true, true, false]),
+    spec(Command::HGetAll, "HGETALL", "HGETALL", [false, true, true, false]),
+    spec(Command::LPush, "LPUSH", "LPUSH", [true, false, false, true]),
+    spec(Command::RPush, "RPUSH", "RPUSH", [true, false, false, true]),
+    spec(Command::LPop, "LPOP", "LPOP", [false, false, false, false]),
+    spec(Command::RPop, "RPOP", "RPOP", [false, false, false, false]),
+    spec(Command::LRange, "LRANGE", "LRANGE", [false, true, true, false]),
+    spec(Command::LTrim, "LTRIM", "LTRIM", [false, false, false, false]),
+    spec(Command::SAdd, "SADD", "SADD", [true, false, false, true]),
+    spec(Command::SRem, "SREM", "SREM", [false, false, false, false]),
+    spec(Command::SIsMember, "SISMEMBER", "SISMEMBER", [false, true, true, false]),
+    spec(Command::ZAdd, "ZADD", "ZADD", [true, false, false, true]),
+    spec(Command::ZRem, "ZREM", "ZREM", [false, false, false, false]),
+    spec(Command::ZIncrBy, "ZINCRBY", "ZINCRBY", [true, false, false, true]),
+    spec(Command::ZRange, "ZRANGE", "ZRANGE", [false, true, true, false]),
+    spec(Command::XAdd, "XADD", "XADD", [true, false, false, true]),
+    spec(Command::XDel, "XDEL", "XDEL", [false, false, false, false]),
+    spec(Command::XReadGroup, "XREADGROUP", "XREADGROUP", [false, true, true, false]),
+    spec(Command::XAck, "XACK", "XACK", [false, false, false, false]),
+    spec(Command::SetBit, "SETBIT", "SETBIT", [true, false, false, true]),
 ];
 
 impl Command {
@@ -110,7 +200,55 @@ impl Command {
     #[inline]
     #[must_use]
     pub fn writes(self) -> bool {
-        !matches!(self, Command::Get | Command::StrLen | Command::Exists | Command::Touch)
+        !matches!(
+            self,
+            Command::Get
+                | Command::StrLen
+                | Command::Exists
+                | Command::Touch
+                | Command::HGet
+                | Command::HGetAll
+                | Command::LRange
+                | Command::SIsMember
+                | Command::ZRange
+        )
+    }
+
+    /// Which type of value it needs; `None`: any.
+    #[must_use]
+    pub fn needs(self) -> Option<Needs> {
+        match self {
+            Command::Exists | Command::Del | Command::Unlink | Command::Expire | Command::Persist | Command::Touch => {
+                None
+            }
+            Command::Incr => Some(Needs::Int),
+            Command::Append | Command::SetRange | Command::SetBit => Some(Needs::Bytes),
+            Command::Get
+            | Command::StrLen
+            | Command::Set
+            | Command::SetEx
+            | Command::SetPx
+            | Command::SetKeepTtl
+            | Command::SetNx
+            | Command::SetXx
+            | Command::SetNxPlain
+            | Command::GetEx
+            | Command::GetExPersist
+            | Command::GetDel => Some(Needs::String),
+            Command::HSet | Command::HDel | Command::HIncrBy | Command::HGet | Command::HGetAll => Some(Needs::Hash),
+            Command::LPush | Command::RPush | Command::LPop | Command::RPop | Command::LRange | Command::LTrim => {
+                Some(Needs::List)
+            }
+            Command::SAdd | Command::SRem | Command::SIsMember => Some(Needs::Set),
+            Command::ZAdd | Command::ZRem | Command::ZIncrBy | Command::ZRange => Some(Needs::Zset),
+            Command::XAdd | Command::XDel | Command::XReadGroup | Command::XAck => Some(Needs::Stream),
+        }
+    }
+
+    /// Whether it touches elements of a collection.
+    #[must_use]
+    pub fn is_of_collection(self) -> bool {
+        matches!(self.needs(), Some(Needs::Hash | Needs::List | Needs::Set | Needs::Zset | Needs::Stream))
     }
 
     /// The command that a scenario calls `name` (upper or lower case).

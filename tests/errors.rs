@@ -338,20 +338,48 @@ fn connections_and_channels() {
 }
 
 #[test]
+fn collections_that_cannot_be() {
+    let keyspace = |rest: &str| format!("[[keyspace]]\nname = \"c\"\nkeys = 10\nkey-length = 8\n{rest}");
+    let traffic = |kind: &str, rest: &str| {
+        let of = keyspace(&format!("type = \"{kind}\""));
+        format!("{of}\n[[traffic]]\nkeyspace = \"c\"\nrate = 1\n{rest}")
+    };
+    check_changed(&[
+        ("hash_without_fields", "type = \"string\"", "type = \"hash\""),
+        ("elements_of_strings", "value-size = 100", "value-size = 100\nelements = 5"),
+        ("command_of_other_type", "GET = 9", "HGETALL = 9"),
+    ]);
+    check_added(&[
+        ("set_value_size", &keyspace("type = \"set\"\nmember-length = 8\nvalue-size = 5")),
+        ("set_member_zero", &keyspace("type = \"set\"\nmember-length = 0")),
+        ("list_member", &keyspace("type = \"list\"\nvalue-size = 8\nmember-length = 5")),
+        ("elements_many", &keyspace("type = \"list\"\nvalue-size = 8\nelements = 2_000_000_000")),
+        ("elements_negative", &keyspace("type = \"list\"\nvalue-size = 8\nelements = -1")),
+        ("score_word", &keyspace("type = \"zset\"\nmember-length = 8\nscore = \"rising\"")),
+        ("score_step", &keyspace("type = \"zset\"\nmember-length = 8\nscore = { step = \"a\" }")),
+        ("stream_fields", &keyspace("type = \"stream\"\nvalue-size = 8\nfields = 0")),
+        ("size_drawn_of_lists", &keyspace("type = \"list\"\nvalue-size = 8\nsize-drawn = \"write\"")),
+        ("get_of_a_list", &traffic("list", "commands = { GET = 1 }").replace("\"list\"", "\"list\"\nvalue-size = 8")),
+        ("elements_word", &traffic("intset", "commands = { SADD = 1 }\nelements = \"some\"")),
+        ("elements_share", &traffic("intset", "commands = { SADD = 1 }\nelements = { new = 2 }")),
+        ("trim_unused", &traffic("intset", "commands = { SADD = 1 }\ntrim = 5")),
+        (
+            "overwrite_of_sets",
+            &format!("{}\n[[event]]\nat = 1\nkind = \"overwrite\"\nkeyspace = \"c\"", keyspace("type = \"intset\"")),
+        ),
+    ]);
+}
+
+#[test]
 fn what_is_not_modelled_says_so() {
     check_changed(&[
-        ("planned_type", "type = \"string\"", "type = \"hash\""),
-        ("planned_key", "value-size = 100", "value-size = 100\nelements = 5"),
-        ("planned_command", "GET = 9", "HGETALL = 9"),
+        ("planned_command", "GET = 9", "HEXPIRE = 9"),
         ("planned_scale", "title = \"Good\"", "scale = 0.1"),
     ]);
     check_added(&[
         ("planned_trace", "[[trace]]\npath = \"t.csv\"\nformat = \"csv\""),
         ("planned_flushall_async", "[[event]]\nat = \"1m\"\nkind = \"flushall\"\nasync = true"),
-        (
-            "planned_config_set",
-            "[[event]]\nat = \"1m\"\nkind = \"config-set\"\nconfig = { hash-max-listpack-entries = 5 }",
-        ),
+        ("planned_config_set", "[[event]]\nat = \"1m\"\nkind = \"config-set\"\nconfig = { list-compress-depth = 5 }"),
     ]);
     let scenario = parse(&changed("save = \"\"", "save = \"\"\nlist-compress-depth = 1"), &[]);
     let warnings = scenario.unwrap_or_else(|error| panic!("{error}")).warnings;

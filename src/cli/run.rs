@@ -121,6 +121,11 @@ fn view(name: &str, scenario: &Scenario) -> Result<View, Failure> {
             format!("--view {name}: no such server; expected primary, replica, or one of {}", names.join(", "))
         }));
     };
+    if let Some(keyspace) = scenario.keyspaces.iter().find(|keyspace| keyspace.elements.is_some()) {
+        let text =
+            format!("--view {name}: collections on a replica are not modelled yet, and {} holds some", keyspace.name);
+        return Err(Failure::Usage(text));
+    }
     // Two servers, and what a synchronisation sends.
     let keys: u64 = scenario.keyspaces.iter().map(|keyspace| u64::from(keyspace.keys)).sum();
     let most = SIMULATOR_MEMORY_LIMIT / (VIEW_COPIES * SIMULATOR_BYTES_PER_KEY);

@@ -34,6 +34,8 @@ pub enum Encoding {
     Raw,
     /// The same; its string says that it is full, whatever its allocation could hold.
     RawTrimmed,
+    /// No string: the object points to a collection.
+    Collection,
 }
 
 impl Encoding {

@@ -6,6 +6,7 @@
 //! Source: redis 7.0.15 `src/childinfo.c`, `src/rdb.c`; dynamics specification, sections 4.4 to 4.8.
 
 use super::Node;
+use super::collection::Collection;
 use super::cow::CopyOnWrite;
 use super::keys::{Region, Sizes, Slot};
 use super::ledger::MemoryPart;
@@ -41,6 +42,9 @@ impl ChildKind {
     }
 }
 
+/// Fixed point of the expected number of blocks written.
+const WRITTEN_ONE: u64 = 1 << 16;
+
 /// A child that lives.
 #[derive(Debug)]
 pub(super) struct Child {
@@ -57,6 +61,8 @@ pub(super) struct Child {
     peak: u64,
     /// What its parent told it since the fork, in memory of its own (B).
     told: u64,
+    /// Blocks of collections made since the fork that are still there, by class.
+    fresh: BTreeMap<u64, u64>,
 }
 
 impl Child {
@@ -74,6 +80,38 @@ impl Child {
     /// Bytes that it no longer shares (B).
     fn unshared(&self, now_us: u64) -> u64 {
         self.cow.bytes(self.saved(now_us), self.keys) + self.told
+    }
+
+    /// Blocks of a collection were made.
+    pub(super) fn blocks_made(&mut self, class: u64, count: u64) {
+        *self.fresh.entry(class).or_default() += count;
+        (0..count).for_each(|_| self.cow.allocate(class));
+    }
+
+    /// Blocks of a collection were freed: those made last go first.
+    pub(super) fn blocks_freed(&mut self, class: u64, count: u64) {
+        let fresh = self.fresh.entry(class).or_default();
+        let own = count.min(*fresh);
+        *fresh -= own;
+        (0..own).for_each(|_| self.cow.free(class, false));
+        (own..count).for_each(|_| self.cow.free(class, true));
+    }
+
+    /// An element of a collection was written where it is, since the fork of this number: in a block of the class that it
+    /// has most of, one that was not written before as likely as there are such.
+    pub(super) fn write_element(&mut self, collection: &mut Collection, fork: u64) {
+        if collection.fork != fork {
+            (collection.fork, collection.written) = (fork, 0);
+        }
+        let Some((class, blocks)) = collection.blocks.iter().max_by_key(|&(class, count)| (count, class)) else {
+            return;
+        };
+        let whole = blocks * WRITTEN_ONE;
+        let before = collection.written / WRITTEN_ONE;
+        collection.written += (whole - collection.written.min(whole)).div_ceil(blocks);
+        if collection.written / WRITTEN_ONE > before {
+            self.cow.write(class);
+        }
     }
 
     fn report(&mut self, now_us: u64) {
@@ -110,6 +148,7 @@ impl Node {
             next_report_us: self.now_us + REPORT_US,
             peak: 0,
             told: 0,
+            fresh: BTreeMap::new(),
         };
         self.child = Some(Box::new(child));
         self.child_active = true;
@@ -161,6 +200,9 @@ impl Node {
         }
         *regions.entry(self.regions.entry).or_default() += self.main.len();
         *regions.entry(self.regions.timed).or_default() += self.expires.len();
+        for (class, count) in self.collections.blocks().flat_map(super::collection::Blocks::iter) {
+            *regions.entry(class).or_default() += count;
+        }
         for (class, count) in regions {
             cow.add_live(class, count);
         }

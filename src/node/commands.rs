@@ -78,20 +78,8 @@ impl Node {
     /// then executes, then takes note of the peak.
     #[inline(always)]
     pub fn execute(&mut self, command: Command, key: KeyRef, write: &Write) -> Reply {
-        let evicted = self.evict_before_command();
-        let spec = command.spec();
-        self.note_command_once(command);
-        self.counters.total_commands_processed += 1;
-        if evicted == Evicted::Failed && spec.deny_oom {
-            return self.refuse(key);
-        }
-        if self.refuses_after_failed_save() && command.writes() {
-            self.counters.misconf_errors += 1;
-            return Reply::Misconf;
-        }
-        if spec.deny_oom && self.refusing {
-            self.refusing = false;
-            self.note_event(EventKind::OomLast);
+        if let Some(refused) = self.admit(command, key) {
+            return refused;
         }
         let reply = match command {
             // What most requests are, without the way through the table of commands.
@@ -107,7 +95,36 @@ impl Node {
                 reply
             }
         };
-        if spec.counts_hits {
+        self.count_hit(command, key, reply);
+        self.note_peak();
+        reply
+    }
+
+    /// What comes before every command: eviction, and the refusal of what would need memory or may not be written.
+    #[inline(always)]
+    pub(super) fn admit(&mut self, command: Command, key: KeyRef) -> Option<Reply> {
+        let evicted = self.evict_before_command();
+        let spec = command.spec();
+        self.note_command_once(command);
+        self.counters.total_commands_processed += 1;
+        if evicted == Evicted::Failed && spec.deny_oom {
+            return Some(self.refuse(key));
+        }
+        if self.refuses_after_failed_save() && command.writes() {
+            self.counters.misconf_errors += 1;
+            return Some(Reply::Misconf);
+        }
+        if spec.deny_oom && self.refusing {
+            self.refusing = false;
+            self.note_event(EventKind::OomLast);
+        }
+        None
+    }
+
+    /// Counts a hit or a miss, where the command has one.
+    #[inline(always)]
+    pub(super) fn count_hit(&mut self, command: Command, key: KeyRef, reply: Reply) {
+        if command.spec().counts_hits {
             let hit = matches!(reply, Reply::Hit(_));
             self.counters.keyspace_hits += u64::from(hit);
             self.counters.keyspace_misses += u64::from(!hit);
@@ -115,8 +132,6 @@ impl Node {
             keyspace.hits += u64::from(hit);
             keyspace.misses += u64::from(!hit);
         }
-        self.note_peak();
-        reply
     }
 
     #[inline(never)]
@@ -137,10 +152,12 @@ impl Node {
             | Command::SetNxPlain => self.set(command, key, write),
             Command::Incr => self.incr(key, write),
             Command::Append => self.append(key, write),
-            Command::SetRange => self.set_range(key, write),
+            Command::SetRange | Command::SetBit => self.set_range(key, write),
             Command::Del | Command::Unlink => self.del(key),
             Command::Expire => self.write_existing(key, |node, slot| node.expire(slot, write)),
             Command::Persist => self.persist_existing(key),
+            // These come by `execute_on_elements`.
+            _ => Reply::Nothing,
         }
     }
 
@@ -157,7 +174,7 @@ impl Node {
 
     #[inline]
     fn note_command_once(&mut self, command: Command) {
-        let bit = 1 << command as u32;
+        let bit = 1 << command as u64;
         if self.commands_seen & bit == 0 {
             self.commands_seen |= bit;
             self.note_command(command.spec().base);
@@ -166,7 +183,7 @@ impl Node {
 
     /// Looks a key up: rehash steps, lazy expiry, and the clock when `touch`.
     #[inline(always)]
-    fn lookup(&mut self, key: KeyRef, touch: bool) -> Option<Slot> {
+    pub(super) fn lookup(&mut self, key: KeyRef, touch: bool) -> Option<Slot> {
         if self.main.rehashing() {
             self.rehash_step(TableName::Main, self.profile.rehash_steps_lookup);
         }
@@ -214,6 +231,7 @@ impl Node {
         let sizes = self.keys.entries[slot as usize].sizes;
         match sizes.encoding {
             string::Encoding::Int => string::digits(sizes.payload.cast_signed()),
+            string::Encoding::Collection => 0,
             _ => sizes.payload,
         }
     }

@@ -3,6 +3,7 @@
 use super::aof::Appendfsync;
 use super::link::{ClientClass, MaxmemoryClients, OutputLimit, OutputLimits};
 use super::persistence::SavePoint;
+use crate::layout::Limits;
 use crate::profile::Profile;
 use crate::units::Bytes;
 
@@ -194,6 +195,8 @@ pub struct ServerConfig {
     pub appendfsync: Appendfsync,
     /// `no-appendfsync-on-rewrite`.
     pub no_appendfsync_on_rewrite: bool,
+    /// Thresholds of the encodings of collections.
+    pub limits: Limits,
     /// `repl-backlog-ttl` (s); 0: never.
     pub repl_backlog_ttl: u64,
     /// `auto-aof-rewrite-percentage`; zero: no rewrite by itself.
@@ -260,6 +263,7 @@ impl Default for ServerConfig {
             appendonly: false,
             appendfsync: Appendfsync::Everysec,
             no_appendfsync_on_rewrite: false,
+            limits: Limits::default(),
             repl_backlog_ttl: 3600,
             auto_aof_rewrite_percentage: 100,
             auto_aof_rewrite_min_size: Bytes(64 * Bytes::MIB),
@@ -308,6 +312,7 @@ pub enum Setting {
     Appendfsync(Appendfsync),
     NoAppendfsyncOnRewrite(bool),
     ReplBacklogTtl(u64),
+    EncodingLimit(&'static str, i64),
     AutoAofRewritePercentage(u64),
     AutoAofRewriteMinSize(Bytes),
     Save(Vec<SavePoint>),
@@ -351,6 +356,9 @@ impl ServerConfig {
             Setting::Appendfsync(value) => self.appendfsync = value,
             Setting::NoAppendfsyncOnRewrite(value) => self.no_appendfsync_on_rewrite = value,
             Setting::ReplBacklogTtl(value) => self.repl_backlog_ttl = value,
+            Setting::EncodingLimit(name, value) => {
+                self.limits.set(name, value);
+            }
             Setting::AutoAofRewritePercentage(value) => self.auto_aof_rewrite_percentage = value,
             Setting::AutoAofRewriteMinSize(value) => self.auto_aof_rewrite_min_size = value,
             Setting::Save(ref points) => self.save.clone_from(points),

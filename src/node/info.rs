@@ -190,6 +190,11 @@ impl Node {
         clock_us.saturating_sub(self.epoch_us)
     }
 
+    /// The server's clock (ms since 1970).
+    pub(crate) fn clock_ms(&self) -> u64 {
+        self.now_ms
+    }
+
     /// Sum of the sizes of the string values present (B); a look at every key.
     #[must_use]
     pub fn value_bytes(&self) -> u64 {

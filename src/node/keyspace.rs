@@ -12,7 +12,7 @@ impl Node {
     /// Bytes of a key without its expires entry (B).
     #[inline]
     pub(super) fn key_bytes(&self, sizes: Sizes) -> u64 {
-        self.regions.entry + self.regions.key(sizes) + sizes.value_total()
+        self.regions.entry + self.regions.key(sizes) + sizes.value_total() + self.element_bytes(sizes)
     }
 
     /// Adds a key of `key_length` bytes.
@@ -61,12 +61,14 @@ impl Node {
             self.note_deleted_to_child(slot, link);
         }
         let sizes = self.keys.entries[slot as usize].sizes;
+        let elements = self.element_bytes(sizes);
+        self.release_elements(sizes);
         self.ledger.release(MemoryPart::Entries, self.regions.entry);
         let key_class = self.regions.key(sizes);
         self.ledger.release(MemoryPart::Keys, key_class);
         let value_total = sizes.value_total();
         self.ledger.release(MemoryPart::Values, value_total);
-        let bytes = self.regions.entry + key_class + value_total;
+        let bytes = self.regions.entry + key_class + value_total + elements;
         let keyspace = &mut self.keyspaces[sizes.keyspace as usize];
         keyspace.keys -= 1;
         keyspace.bytes -= bytes;
@@ -183,6 +185,7 @@ impl Node {
         for slot in slots {
             self.keys.remove(slot);
         }
+        self.collections.clear();
         self.main.clear();
         self.expires.clear();
         self.pending.clear();

@@ -38,23 +38,33 @@ pub(super) struct MeanField {
 }
 
 impl MeanField {
-    /// A region was allocated.
+    /// A region was allocated; none where the size is 0.
     #[inline]
     pub(super) fn allocate(&mut self, size: u64) {
-        if size > 0 {
-            let number = number_of(size);
-            if self.classes.len() <= number {
-                self.classes.resize(number + 1, Class::default());
-            }
-            self.classes[number].live += 1;
-        }
+        self.allocate_many(size, u64::from(size > 0));
     }
 
-    /// A region was freed.
+    /// A region was freed; none where the size is 0.
     #[inline]
     pub(super) fn free(&mut self, size: u64) {
-        if size > 0 {
-            self.classes[number_of(size)].live -= 1;
+        self.free_many(size, u64::from(size > 0));
+    }
+
+    /// Regions were allocated.
+    #[inline]
+    pub(super) fn allocate_many(&mut self, size: u64, count: u64) {
+        let number = number_of(size);
+        if self.classes.len() <= number {
+            self.classes.resize(number + 1, Class::default());
+        }
+        self.classes[number].live += count;
+    }
+
+    /// Regions were freed.
+    #[inline]
+    pub(super) fn free_many(&mut self, size: u64, count: u64) {
+        if let Some(class) = self.classes.get_mut(number_of(size)) {
+            class.live = class.live.saturating_sub(count);
         }
     }
 

@@ -19,6 +19,8 @@ mod changes;
 pub mod child;
 mod child_buckets;
 mod clients;
+mod collection;
+mod collections;
 mod commands;
 pub mod config;
 pub mod counters;
@@ -58,6 +60,8 @@ use crate::units::Micros;
 pub use changes::Role;
 pub(crate) use changes::{ChangeLog, SentKey};
 pub use clients::{ClientLoad, ClientSetup};
+pub use collection::{CollectionKind, Elements, Touch};
+pub use collections::ElementWrite;
 pub use commands::{KeyRef, Payload, Reply, Write};
 use config::{Costs, MaxmemoryPolicy, ServerConfig, Setting};
 use counters::{Counters, KeyspaceCounters};
@@ -135,9 +139,9 @@ pub struct Node {
     outputs: output::Outputs,
     commands_used: BTreeSet<&'static str>,
     /// One bit for each [`crate::command::Command`] that was run.
-    commands_seen: u32,
+    commands_seen: u64,
     /// The same for each that was propagated.
-    commands_sent: u32,
+    commands_sent: u64,
     rng: Xoshiro256PlusPlus,
     /// The server's clock (µs since 1970).
     now_us: u64,
@@ -158,6 +162,7 @@ pub struct Node {
     rss: rss::Rss,
     /// Lengths of names, by keyspace.
     names: Vec<propagation::Names>,
+    collections: collections::Collections,
     /// The command, by its number, that last found an expired key.
     expired_in: u64,
     replication: replication::Replication,
@@ -232,6 +237,7 @@ impl Node {
             role: setup.role,
             changes: None,
             allocator: setup.allocator,
+            collections: collections::Collections::default(),
             names: vec![propagation::Names::default(); setup.ids.len()],
             expired_in: u64::MAX,
             replication: replication::Replication::new(

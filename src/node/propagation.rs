@@ -7,8 +7,8 @@
 //! Source: redis 7.0.15 `src/t_string.c`, `src/expire.c`, `src/db.c` (`propagateDeletion`).
 
 use super::keys::Slot;
-use super::{KeyRef, Node, Payload, Write, string};
-use crate::command::{COMMANDS, Command};
+use super::{ElementWrite, KeyRef, Node, Payload, Write, string};
+use crate::command::{COMMANDS, Command, Needs};
 use crate::layout::resp;
 
 /// Digits of a Unix time in milliseconds.
@@ -18,6 +18,8 @@ const DEL: u64 = 3;
 const SET: u64 = 3;
 const PXAT: u64 = 4;
 const PEXPIREAT: u64 = 9;
+/// Length of a stream's ID: milliseconds, a dash and a digit.
+const STREAM_ID: u64 = 15;
 
 /// `*1\r\n$5\r\nMULTI\r\n` and `*1\r\n$4\r\nEXEC\r\n` (B).
 const TRANSACTION: u64 = 15 + 14;
@@ -70,7 +72,9 @@ fn propagated(command: Command, key: u64, write: &Write) -> u64 {
         Command::Incr => resp::command(&[4, key]),
         Command::Append => resp::command(&[6, key, value]),
         Command::SetRange => resp::command(&[8, key, string::digits(write.offset.cast_signed()), value]),
-        Command::Get | Command::StrLen | Command::Exists | Command::Touch => 0,
+        Command::SetBit => resp::command(&[6, key, string::digits((write.offset * 8).cast_signed()), 1]),
+        // Reads; and what comes by `propagate_elements`.
+        _ => 0,
     }
 }
 
@@ -88,14 +92,14 @@ impl Node {
     /// Notes that a command was propagated, by its number.
     #[inline]
     fn note_sent(&mut self, command: Command) {
-        self.commands_sent |= 1 << command as u32;
+        self.commands_sent |= 1 << command as u64;
     }
 
     /// Names of the commands that were propagated so far.
     pub(crate) fn sent_commands(&self) -> impl Iterator<Item = &'static str> {
         let sent = self.commands_sent;
         let rows = COMMANDS.iter().map(|row| row.command);
-        rows.filter(move |&command| sent & (1 << command as u32) != 0).map(propagated_name)
+        rows.filter(move |&command| sent & (1 << command as u64) != 0).map(propagated_name)
     }
 
     /// A command that changed a key goes to replicas and to the append-only file.
@@ -107,6 +111,43 @@ impl Node {
         // The server opens a transaction when the command has deleted an expired key before.
         let expired = self.expired_in == self.counters.total_commands_processed;
         self.propagate(propagated(command, length, write) + if expired { TRANSACTION } else { 0 });
+    }
+
+    /// A command on a collection goes to replicas, and the EXPIRE and the trim that follow it.
+    #[inline(never)]
+    pub(super) fn propagate_elements(&mut self, command: Command, write: &ElementWrite<'_>) {
+        self.note_sent(command);
+        let (key, elements, name) = (write.key_length, write.elements, command.spec().name.len() as u64);
+        let number = write.touch.rank;
+        let bytes = match command.needs() {
+            Some(Needs::Hash) => {
+                let pair = elements.pair(number);
+                let value = if command == Command::HDel { None } else { Some(pair.value.length()) };
+                let lengths: Vec<u64> = [name, key, pair.field.length()].into_iter().chain(value).collect();
+                resp::command(&lengths)
+            }
+            Some(Needs::Zset) => {
+                let member = elements.member(number);
+                let score = if command == Command::ZRem { None } else { Some(member.score.length()) };
+                let lengths: Vec<u64> = [name, key].into_iter().chain(score).chain([member.member.length()]).collect();
+                resp::command(&lengths)
+            }
+            Some(Needs::Stream) if command == Command::XAdd => {
+                let pairs = elements.fields(number);
+                let lengths = pairs.iter().flat_map(|pair| [pair.field.length(), pair.value.length()]);
+                resp::command(&[name, key, STREAM_ID].into_iter().chain(lengths).collect::<Vec<u64>>())
+            }
+            Some(Needs::Stream) => resp::command(&[name, key, STREAM_ID]),
+            _ if matches!(command, Command::LPop | Command::RPop) => resp::command(&[name, key]),
+            _ => resp::command(&[name, key, elements.element(number).length()]),
+        };
+        let trim = match (write.touch.trim, command.needs()) {
+            (Some(most), Some(Needs::List)) => resp::command(&[5, key, 1, string::digits(most.cast_signed())]),
+            (Some(most), Some(Needs::Zset)) => resp::command(&[15, key, 1, string::digits(most.cast_signed())]),
+            (Some(most), Some(Needs::Stream)) => 6 + 1 + 2 * 8 + string::digits(most.cast_signed()),
+            _ => 0,
+        };
+        self.propagate(bytes + trim);
     }
 
     /// SET … KEEPTTL of a key named by its slot.

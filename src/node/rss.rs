@@ -59,6 +59,8 @@ pub(super) enum Heap {
 #[derive(Debug)]
 pub(super) struct Rss {
     heap: Heap,
+    /// Blocks of collections.
+    blocks: MeanField,
     process: ProcessMemory,
 }
 
@@ -72,7 +74,7 @@ impl Rss {
         } else {
             Heap::MeanField(MeanField::default())
         };
-        Rss { heap, process: ProcessMemory::of(allocator) }
+        Rss { heap, blocks: MeanField::default(), process: ProcessMemory::of(allocator) }
     }
 
     /// How the keys' memory is followed.
@@ -85,6 +87,12 @@ impl Rss {
         &mut self.heap
     }
 
+    /// Blocks of a collection were allocated, or freed.
+    #[inline]
+    pub(super) fn note_blocks(&mut self, class: u64, count: u64, made: bool) {
+        if made { self.blocks.allocate_many(class, count) } else { self.blocks.free_many(class, count) }
+    }
+
     /// Dirty pages of the allocator (B).
     pub(super) fn dirty_bytes(&self) -> u64 {
         match &self.heap {
@@ -95,11 +103,18 @@ impl Rss {
 
     /// Bytes of the slabs of each small class, where they are known: class and bytes (B).
     pub(super) fn resident_by_class(&self) -> Vec<(u64, u64)> {
-        match &self.heap {
+        let mut resident = match &self.heap {
             Heap::Exact { slabs, .. } => slabs.resident_by_class().collect(),
             Heap::MeanField(field) => field.held_by_class().collect(),
             Heap::HighWater(_) => Vec::new(),
+        };
+        for (class, bytes) in self.blocks.held_by_class() {
+            match resident.iter_mut().find(|(other, _)| *other == class) {
+                Some((_, held)) => *held += bytes,
+                None => resident.push((class, bytes)),
+            }
         }
+        resident
     }
 
     fn allocate(&mut self, slot: Slot, region: Region, class: u64) {
@@ -161,9 +176,13 @@ impl Node {
         let others = self.ledger.used() - followed + self.beside_arrays.iter().sum::<u64>();
         let (cached, held, dirty, metadata) = match &self.rss.heap {
             Heap::Exact { slabs, .. } => {
-                (slabs.cached_bytes(), slabs.active_bytes(), slabs.dirty_bytes(), slabs.metadata_bytes())
+                let held = slabs.active_bytes() + self.rss.blocks.held();
+                (slabs.cached_bytes(), held, slabs.dirty_bytes(), slabs.metadata_bytes())
             }
-            Heap::MeanField(field) => (0, (field.held() + self.tables_bytes()).max(followed), 0, 0),
+            Heap::MeanField(field) => {
+                let held = field.held() + self.rss.blocks.held() + self.tables_bytes();
+                (0, held.max(followed), 0, 0)
+            }
             Heap::HighWater(most) => return self.glibc_info(*most),
         };
         let allocated = self.ledger.used() + cached;
@@ -212,6 +231,7 @@ impl Node {
     /// Cron's part: dirty pages decay; a heap that is followed as a whole is fitted to what lives.
     pub(super) fn rss_cron(&mut self) {
         let now_us = self.now_us;
+        self.rss.blocks.fit();
         let chunks = self.glibc_chunks();
         match &mut self.rss.heap {
             Heap::HighWater(most) => *most = chunks.max(*most),
@@ -294,6 +314,7 @@ impl Node {
 
     /// Every key is gone, and a synchronous FLUSHALL has purged.
     pub(super) fn note_flushed_heap(&mut self) {
+        self.rss.blocks = MeanField::default();
         match &mut self.rss.heap {
             Heap::Exact { slabs, places } => {
                 slabs.clear();

@@ -86,6 +86,11 @@ impl Directive {
     }
 }
 
+/// A threshold of an encoding.
+fn encoding_limit(name: &'static str, text: &str) -> Option<Setting> {
+    text.parse().ok().map(|value| Setting::EncodingLimit(name, value))
+}
+
 fn switch(text: &str) -> Option<bool> {
     match text.to_lowercase().as_str() {
         "yes" => Some(true),
@@ -206,9 +211,15 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("enable-debug-command", Kind::Text),
     irrelevant("enable-module-command", Kind::Text),
     irrelevant("enable-protected-configs", Kind::Switch),
-    matters("hash-max-listpack-entries", Kind::Integer(i64::MIN, i64::MAX), &["512"], "encoding of collections"),
-    matters("hash-max-listpack-value", Kind::Integer(i64::MIN, i64::MAX), &["64"], "encoding of collections"),
-    matters("hll-sparse-max-bytes", Kind::Integer(i64::MIN, i64::MAX), &["3000"], "encoding of collections"),
+    modelled("hash-max-listpack-entries", Kind::Integer(0, i32::MAX as i64), |text| {
+        encoding_limit("hash-max-listpack-entries", text)
+    }),
+    modelled("hash-max-listpack-value", Kind::Integer(0, i32::MAX as i64), |text| {
+        encoding_limit("hash-max-listpack-value", text)
+    }),
+    modelled("hll-sparse-max-bytes", Kind::Integer(0, i32::MAX as i64), |text| {
+        encoding_limit("hll-sparse-max-bytes", text)
+    }),
     modelled("hz", Kind::Integer(1, 500), |text| text.parse().ok().map(Setting::Hz)),
     irrelevant("ignore-warnings", Kind::Text),
     matters("io-threads", Kind::Integer(1, 128), &["1"], "threads share the reading and writing of buffers"),
@@ -225,7 +236,9 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     modelled("lfu-decay-time", Kind::Integer(0, i32::MAX as i64), |text| text.parse().ok().map(Setting::LfuDecayTime)),
     modelled("lfu-log-factor", Kind::Integer(0, i32::MAX as i64), |text| text.parse().ok().map(Setting::LfuLogFactor)),
     matters("list-compress-depth", Kind::Integer(i64::MIN, i64::MAX), &["0"], "compressed list nodes"),
-    matters("list-max-listpack-size", Kind::Integer(i64::MIN, i64::MAX), &["-2"], "encoding of collections"),
+    modelled("list-max-listpack-size", Kind::Integer(-5, i32::MAX as i64), |text| {
+        encoding_limit("list-max-listpack-size", text)
+    }),
     irrelevant("loadmodule", Kind::Text),
     irrelevant("locale-collate", Kind::Text),
     irrelevant("logfile", Kind::Text),
@@ -291,9 +304,15 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("sanitize-dump-payload", Kind::Switch),
     modelled("save", Kind::SavePoints, save_points).repeats(),
     irrelevant("server_cpulist", Kind::Text),
-    matters("set-max-intset-entries", Kind::Integer(i64::MIN, i64::MAX), &["512"], "encoding of collections"),
-    matters("set-max-listpack-entries", Kind::Integer(i64::MIN, i64::MAX), &["128"], "encoding of collections"),
-    matters("set-max-listpack-value", Kind::Integer(i64::MIN, i64::MAX), &["64"], "encoding of collections"),
+    modelled("set-max-intset-entries", Kind::Integer(0, i32::MAX as i64), |text| {
+        encoding_limit("set-max-intset-entries", text)
+    }),
+    modelled("set-max-listpack-entries", Kind::Integer(0, i32::MAX as i64), |text| {
+        encoding_limit("set-max-listpack-entries", text)
+    }),
+    modelled("set-max-listpack-value", Kind::Integer(0, i32::MAX as i64), |text| {
+        encoding_limit("set-max-listpack-value", text)
+    }),
     irrelevant("set-proc-title", Kind::Switch),
     irrelevant("shutdown-on-sigint", Kind::Text),
     irrelevant("shutdown-on-sigterm", Kind::Text),
@@ -307,8 +326,13 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     ),
     irrelevant("socket-mark-id", Kind::Text),
     modelled("stop-writes-on-bgsave-error", Kind::Switch, |text| switch(text).map(Setting::StopWritesOnBgsaveError)),
-    matters("stream-node-max-bytes", Kind::Memory, &["4096", "4kb"], "encoding of streams"),
-    matters("stream-node-max-entries", Kind::Integer(i64::MIN, i64::MAX), &["100"], "encoding of collections"),
+    modelled("stream-node-max-bytes", Kind::Memory, |text| {
+        let bytes = Bytes::parse(text)?.0.min(u64::from(u32::MAX));
+        Some(Setting::EncodingLimit("stream-node-max-bytes", bytes as i64))
+    }),
+    modelled("stream-node-max-entries", Kind::Integer(0, i32::MAX as i64), |text| {
+        encoding_limit("stream-node-max-entries", text)
+    }),
     irrelevant("supervised", Kind::Text),
     irrelevant("syslog-enabled", Kind::Switch),
     irrelevant("syslog-facility", Kind::Text),
@@ -345,6 +369,10 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("unixsocket", Kind::Text),
     irrelevant("unixsocketperm", Kind::Text),
     irrelevant("user", Kind::Text),
-    matters("zset-max-listpack-entries", Kind::Integer(i64::MIN, i64::MAX), &["128"], "encoding of collections"),
-    matters("zset-max-listpack-value", Kind::Integer(i64::MIN, i64::MAX), &["64"], "encoding of collections"),
+    modelled("zset-max-listpack-entries", Kind::Integer(0, i32::MAX as i64), |text| {
+        encoding_limit("zset-max-listpack-entries", text)
+    }),
+    modelled("zset-max-listpack-value", Kind::Integer(0, i32::MAX as i64), |text| {
+        encoding_limit("zset-max-listpack-value", text)
+    }),
 ];

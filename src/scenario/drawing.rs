@@ -17,6 +17,9 @@ const MIX_LIMIT: usize = 1_000;
 /// The longest key (B).  *Assumed*: far above any in use.
 pub(super) const KEY_LENGTH_LIMIT: u64 = 65_535;
 
+/// Elements of a key at most.  *Assumed*: an hour of loading them.
+pub(super) const ELEMENTS_LIMIT: u64 = 1_000_000_000;
+
 /// Unit and limits of the numbers of one place.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
@@ -37,6 +40,12 @@ pub(super) const KEY_LENGTH: Bounds = Bounds { unit: Unit::Bytes, least: 1, most
 
 /// Sizes of values, and offsets in them (B).
 pub(super) const VALUE_SIZE: Bounds = Bounds { unit: Unit::Bytes, least: 0, most: MAX_VALUE.0 };
+
+/// Elements of a collection when it is loaded.
+pub(super) const ELEMENTS: Bounds = Bounds { unit: Unit::Count, least: 0, most: ELEMENTS_LIMIT };
+
+/// Scores of a sorted set's members.
+pub(super) const SCORE: Bounds = Bounds { unit: Unit::Count, least: 0, most: 1 << 52 };
 
 /// TTLs (ms).
 const TTL: Bounds = Bounds { unit: Unit::Millis, least: 1, most: DURATION_LIMIT.0 / 1000 };

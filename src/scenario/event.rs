@@ -145,9 +145,16 @@ fn size(table: &Table<'_>, context: &Context<'_>, keyspace: usize) -> Option<Opt
 
 /// New sizes for the values of a family of strings.
 fn sized(item: &Item<'_>, context: &Context<'_>, keyspace: usize) -> Option<Distribution> {
-    if context.keyspaces[keyspace].kind == KeyType::Int {
-        item.refuse("has no meaning for integers; expected a keyspace of type string");
-        return None;
+    match context.keyspaces[keyspace].kind {
+        KeyType::String => {}
+        KeyType::Int => {
+            item.refuse("has no meaning for integers; expected a keyspace of type string");
+            return None;
+        }
+        _ => {
+            item.refuse("is not modelled for collections; expected a keyspace of type string");
+            return None;
+        }
     }
     drawing::distribution(item, VALUE_SIZE)
 }
@@ -180,7 +187,12 @@ fn delete(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> 
 }
 
 fn overwrite(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
+    let item = table.require("keyspace", "the name of a keyspace")?;
     let (keyspace, name) = keyspace(table, context)?;
+    if context.keyspaces[keyspace].kind.collection().is_some() {
+        item.refuse("is a family of collections, whose elements are not written again; expected one of strings");
+        return None;
+    }
     let share = share(table)?;
     let value_size = size(table, context, keyspace)?;
     let action = Action::Overwrite { keyspace, share, order: order(table)?, value_size, rate: rate(table)? };

@@ -56,8 +56,25 @@ pub(super) const SERVER: TableKeys =
 /// `[[keyspace]]`.
 pub(super) const KEYSPACE: TableKeys = TableKeys {
     path: "keyspace",
-    keys: &["name", "type", "keys", "key-length", "value-size", "size-drawn", "base", "ttl", "ttl-drawn", "preload"],
-    planned: &["elements", "field-length", "member-length", "fields", "id-step", "score"],
+    keys: &[
+        "name",
+        "type",
+        "keys",
+        "key-length",
+        "value-size",
+        "size-drawn",
+        "base",
+        "elements",
+        "field-length",
+        "member-length",
+        "fields",
+        "id-step",
+        "score",
+        "ttl",
+        "ttl-drawn",
+        "preload",
+    ],
+    planned: &[],
 };
 
 /// `preload` of a keyspace.
@@ -78,11 +95,20 @@ pub(super) const TRAFFIC: TableKeys = TableKeys {
         "ttl",
         "write-size",
         "offset",
+        "elements",
+        "element-popularity",
+        "trim",
         "from",
         "until",
     ],
-    planned: &["elements", "element-popularity", "trim"],
+    planned: &[],
 };
+
+/// `score` of a keyspace that is no distribution.
+pub(super) const SCORE: TableKeys = TableKeys { path: "keyspace.score", keys: &["step"], planned: &[] };
+
+/// `elements` of a stream that is no word.
+pub(super) const ELEMENTS: TableKeys = TableKeys { path: "traffic.elements", keys: &["new"], planned: &[] };
 
 /// `[[clients]]`.
 pub(super) const CLIENTS: TableKeys = TableKeys {

@@ -1,15 +1,25 @@
 //! `[[keyspace]]`: a family of keys.
 
 use super::drawing::{self, KEY_LENGTH, VALUE_SIZE};
+use super::elements;
 use super::keys;
 use super::limits::{KEYS_LIMIT, memory_for};
-use super::reader::Item;
+use super::reader::{Item, Table};
 use super::{KeyType, Keyspace, Order, Preload, PreloadBy, PreloadTtl, SizeDrawn};
 use crate::units::Micros;
 use crate::workload::{Distribution, Ttl};
 
-/// Types of the format that are not modelled yet.
-const TYPES_PLANNED: &[&str] = &["hash", "set", "intset", "zset", "list", "stream"];
+/// Types of values.
+const TYPES: [(&str, KeyType); 8] = [
+    ("string", KeyType::String),
+    ("int", KeyType::Int),
+    ("hash", KeyType::Hash),
+    ("set", KeyType::Set),
+    ("intset", KeyType::Intset),
+    ("zset", KeyType::Zset),
+    ("list", KeyType::List),
+    ("stream", KeyType::Stream),
+];
 
 /// Time that loading a family by commands may take.  *Assumed*: longer than any load.
 const LOAD_TIME_LIMIT: Micros = Micros::from_secs(30 * 86_400);
@@ -24,29 +34,19 @@ pub(super) const ORDERS: [(&str, Order); 2] = [("sequential", Order::Sequential)
 pub(super) fn keyspace(item: &Item<'_>) -> Option<Keyspace> {
     let table = item.table(&keys::KEYSPACE)?;
     let name = table.require("name", "a name for the family of keys").and_then(|item| item.name());
-    let types = [("string", KeyType::String), ("int", KeyType::Int)];
-    let kind = table.require("type", "string or int").and_then(|item| item.choice("a type", &types, TYPES_PLANNED));
+    let kind = table.require("type", "string, int, hash, set, intset, zset, list or stream");
+    let kind = kind.and_then(|item| item.choice("a type", &TYPES, &[]));
     let keys = table.require("keys", "the number of keys").and_then(|item| key_count(&item));
     let key_length = table
         .require("key-length", "the length of a key in bytes")
         .and_then(|item| drawing::distribution(&item, KEY_LENGTH));
-    let value_size = match table.get("value-size") {
-        Some(item) if kind == Some(KeyType::Int) => {
-            item.refuse("has no meaning for integers; expected it to be left out");
-            None
-        }
-        Some(item) => drawing::distribution(&item, VALUE_SIZE),
-        None if kind == Some(KeyType::String) => {
-            table.require("value-size", "the size of a value in bytes");
-            None
-        }
-        None => Some(Distribution::fixed(0)),
-    };
+    let value_size = value_size(&table, kind);
     let size_drawn = table.get("size-drawn").map_or(Some(SizeDrawn::Key), |i| i.choice("a time to draw", &DRAWN, &[]));
     let ttl_drawn = table.get("ttl-drawn").map_or(Some(SizeDrawn::Write), |i| i.choice("a time to draw", &DRAWN, &[]));
-    if let Some(item) = table.get("size-drawn").filter(|_| kind == Some(KeyType::Int)) {
-        item.refuse("has no meaning for integers; expected it to be left out");
+    if let Some(item) = table.get("size-drawn").filter(|_| kind.is_some_and(|kind| kind != KeyType::String)) {
+        item.refuse("is followed by strings only; expected it to be left out");
     }
+    let elements = elements::shape(&table, kind);
     let base = table.get("base").map_or(Some(0), |item| base(&item, kind));
     let ttl = table.get("ttl").map_or(Some(Ttl::none()), |item| drawing::ttl(&item));
     let preload = match table.get("preload") {
@@ -64,13 +64,33 @@ pub(super) fn keyspace(item: &Item<'_>) -> Option<Keyspace> {
         base: base?,
         ttl: ttl?,
         ttl_drawn: ttl_drawn?,
+        elements: elements?,
         preload,
     })
 }
 
+/// `value-size`: needed by what has values.
+fn value_size(table: &Table<'_>, kind: Option<KeyType>) -> Option<Distribution> {
+    let needed = matches!(kind, Some(KeyType::String | KeyType::Hash | KeyType::List | KeyType::Stream));
+    match table.get("value-size") {
+        Some(item) if needed || kind.is_none() => drawing::distribution(&item, VALUE_SIZE),
+        Some(item) => {
+            let what = if kind == Some(KeyType::Int) { "integers" } else { "members of sets" };
+            item.refuse(format!("has no meaning for {what}; expected it to be left out"));
+            None
+        }
+        None if needed => {
+            table.require("value-size", "the size of a value in bytes");
+            None
+        }
+        None => Some(Distribution::fixed(0)),
+    }
+}
+
 fn base(item: &Item<'_>, kind: Option<KeyType>) -> Option<i64> {
-    if kind == Some(KeyType::String) {
-        item.refuse("has no meaning for strings; expected a keyspace of type int, or no base");
+    if !matches!(kind, None | Some(KeyType::Int | KeyType::Intset)) {
+        let what = if kind == Some(KeyType::String) { "strings" } else { "elements that are no integers" };
+        item.refuse(format!("has no meaning for {what}; expected a keyspace of type int, or no base"));
         return None;
     }
     item.integer_in(i128::from(i64::MIN)..=i128::from(i64::MAX)).map(|base| base as i64)

@@ -12,6 +12,10 @@ pub(super) const KEYS_LIMIT: u32 = (SIMULATOR_MEMORY_LIMIT / SIMULATOR_BYTES_PER
 const MEMORY_LIMIT: u128 = SIMULATOR_MEMORY_LIMIT as u128;
 /// Requests of a run at most.  *Assumed*: weeks of simulation.
 const REQUESTS_LIMIT: f64 = 1e13;
+/// Memory of a collection beside its key (B).  Source: `node::collection::Collection`, with a few classes of blocks.
+const BYTES_PER_COLLECTION: u128 = 320;
+/// Elements that keys are loaded with at most, all together.  *Assumed*: a quarter of an hour of loading.
+const ELEMENTS_LIMIT: f64 = 1e10;
 /// Occurrences of all events at most.
 pub(super) const OCCURRENCES_LIMIT: u64 = 100_000;
 /// Memory of a sample of the timeline, and of an occurrence of an event in a run (B).  Source: `record::Sample`.
@@ -39,6 +43,7 @@ pub(super) fn limits(check: &Check, root: &Table<'_>, scenario: &Scenario) {
         return;
     }
     memory(check, root, scenario, occurrences);
+    elements(check, root, scenario);
     requests(check, root, scenario);
 }
 
@@ -48,7 +53,14 @@ fn problem(check: &Check, root: &Table<'_>, key: &str, message: String) {
 
 fn memory(check: &Check, root: &Table<'_>, scenario: &Scenario, occurrences: u64) {
     let keys: u64 = scenario.keyspaces.iter().map(|keyspace| u64::from(keyspace.keys)).sum();
-    let parts = [keys_part(keys), new_keys_part(scenario), visits_part(scenario), runs_part(scenario, occurrences)];
+    let collections = scenario.keyspaces.iter().filter(|keyspace| keyspace.elements.is_some());
+    let collections: u64 = collections.map(|keyspace| u64::from(keyspace.keys)).sum();
+    let parts = [
+        keys_part(keys, collections),
+        new_keys_part(scenario),
+        visits_part(scenario),
+        runs_part(scenario, occurrences),
+    ];
     let total: u128 = parts.iter().map(|part| part.bytes).sum();
     let most = parts.iter().max_by_key(|part| part.bytes);
     if let Some(part) = most.filter(|_| total > MEMORY_LIMIT || keys > u64::from(KEYS_LIMIT)) {
@@ -62,8 +74,21 @@ fn memory(check: &Check, root: &Table<'_>, scenario: &Scenario, occurrences: u64
     }
 }
 
-fn keys_part(keys: u64) -> Part {
-    let bytes = u128::from(keys) * u128::from(SIMULATOR_BYTES_PER_KEY);
+/// Elements that keys have at the start.
+fn elements(check: &Check, root: &Table<'_>, scenario: &Scenario) {
+    let loaded = |keyspace: &Keyspace| {
+        let (Some(shape), Some(preload)) = (&keyspace.elements, &keyspace.preload) else { return 0.0 };
+        shape.count.mean() * f64::from(preload.keys)
+    };
+    let all: f64 = scenario.keyspaces.iter().map(loaded).sum();
+    if all > ELEMENTS_LIMIT {
+        let message = format!("{all:.0} elements are loaded in all; expected at most {ELEMENTS_LIMIT:.0}");
+        problem(check, root, "keyspace", message);
+    }
+}
+
+fn keys_part(keys: u64, collections: u64) -> Part {
+    let bytes = u128::from(keys) * u128::from(SIMULATOR_BYTES_PER_KEY) + u128::from(collections) * BYTES_PER_COLLECTION;
     Part { key: "keyspace", what: format!("{keys} keys in all"), bytes }
 }
 

@@ -8,6 +8,7 @@ mod connections;
 mod directive;
 mod document;
 mod drawing;
+mod elements;
 mod error;
 mod event;
 mod excerpt;

@@ -1,6 +1,7 @@
 //! A checked scenario: every value valid by construction of the parser in this module's siblings.
 
 use crate::command::Command;
+use crate::node::CollectionKind;
 use crate::node::config::{Costs, ServerConfig, Setting};
 use crate::node::host::HostSetup;
 use crate::node::link::{ClientClass, LinkSetup};
@@ -90,6 +91,68 @@ pub enum KeyType {
     String,
     /// Decimal integers.
     Int,
+    /// Hashes.
+    Hash,
+    /// Sets of strings that are not integers.
+    Set,
+    /// Sets of integers.
+    Intset,
+    /// Sorted sets.
+    Zset,
+    /// Lists.
+    List,
+    /// Streams.
+    Stream,
+}
+
+impl KeyType {
+    /// What a collection of this type is; `None` for strings.
+    #[must_use]
+    pub fn collection(self) -> Option<CollectionKind> {
+        match self {
+            KeyType::String | KeyType::Int => None,
+            KeyType::Hash => Some(CollectionKind::Hash),
+            KeyType::Set | KeyType::Intset => Some(CollectionKind::Set),
+            KeyType::Zset => Some(CollectionKind::Zset),
+            KeyType::List => Some(CollectionKind::List),
+            KeyType::Stream => Some(CollectionKind::Stream),
+        }
+    }
+}
+
+/// Scores of a sorted set's members.
+#[derive(Debug, Clone)]
+pub enum Score {
+    /// The number of the member, times this.
+    Increasing(f64),
+    /// Drawn once for each member.
+    Drawn(Distribution),
+}
+
+/// What the elements of a family of collections are.
+#[derive(Debug, Clone)]
+pub struct ElementShape {
+    /// How many a key has when it is loaded.
+    pub count: Distribution,
+    /// Length of a field of a hash or a stream, of a member (B).
+    pub length: Distribution,
+    /// Fields of a stream's entry.
+    pub fields: u32,
+    /// Time between two entries of a stream that is loaded.
+    pub id_step: Micros,
+    /// Scores.
+    pub score: Score,
+}
+
+/// Which elements of a collection a stream of requests touches.
+#[derive(Debug, Clone)]
+pub struct ElementChoice {
+    /// Share of new ones; `None`: what the command usually does.
+    pub new: Option<f64>,
+    /// Which of those that are there.
+    pub popularity: Popularity,
+    /// To how many a collection is trimmed after each command.
+    pub trim: Option<u64>,
 }
 
 /// When a value's size, or a TTL, is drawn.
@@ -123,6 +186,8 @@ pub struct Keyspace {
     pub ttl: Ttl,
     /// When the TTL is drawn.
     pub ttl_drawn: SizeDrawn,
+    /// What the elements are, where the keys are collections.
+    pub elements: Option<ElementShape>,
     /// Keys present at t = 0.
     pub preload: Option<Preload>,
 }
@@ -199,6 +264,8 @@ pub struct Traffic {
     pub from: SimTime,
     /// End of the active interval.
     pub until: SimTime,
+    /// Which elements of a collection it touches.
+    pub elements: ElementChoice,
 }
 
 /// A group of connections.

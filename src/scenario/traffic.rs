@@ -2,43 +2,18 @@
 
 use super::document::Context;
 use super::drawing::{self, VALUE_SIZE};
+use super::elements;
 use super::error::{did_you_mean, known_names, quoted};
 use super::keys;
 use super::reader::{Item, Table};
 use super::{ClientGroup, KeyType, Traffic};
-use crate::command::{COMMANDS, Command};
+use crate::command::{COMMANDS, Command, Needs};
 use crate::node::link::{ClientClass, LinkSetup};
 use crate::units::SimTime;
 use crate::workload::{ARRIVALS, Arrivals, Popularity, Ttl};
 
 /// Commands of the format that are not modelled yet.
-const COMMANDS_PLANNED: &[&str] = &[
-    "HSET",
-    "HDEL",
-    "HINCRBY",
-    "HGET",
-    "HGETALL",
-    "HEXPIRE",
-    "LPUSH",
-    "RPUSH",
-    "LPOP",
-    "RPOP",
-    "LRANGE",
-    "LTRIM",
-    "SADD",
-    "SREM",
-    "SISMEMBER",
-    "ZADD",
-    "ZREM",
-    "ZINCRBY",
-    "ZRANGE",
-    "XADD",
-    "XDEL",
-    "XREADGROUP",
-    "XACK",
-    "SETBIT",
-    "PFADD",
-];
+const COMMANDS_PLANNED: &[&str] = &["HEXPIRE", "PFADD"];
 
 /// Name of the group of connections of streams that name none.
 const DEFAULT_GROUP: &str = "default";
@@ -85,6 +60,7 @@ pub(super) fn traffic(item: &Item<'_>, context: &Context<'_>, groups: &mut Vec<C
         item.refuse("leaves no time for traffic; expected from to be before until");
     }
     let sent: Vec<Command> = commands.iter().flatten().map(|(command, _)| *command).chain(on_miss).collect();
+    let elements = elements::choice(&table, &sent, kind);
     if commands.is_some() {
         refuse_unused(&table, &sent);
         if let Some(index) = keyspace {
@@ -103,6 +79,7 @@ pub(super) fn traffic(item: &Item<'_>, context: &Context<'_>, groups: &mut Vec<C
         ttl,
         write_size,
         offset,
+        elements: elements?,
         from: from?,
         until: until?,
     })
@@ -123,7 +100,7 @@ const FOLLOWED: &[(&str, &[Command])] = &[
         ],
     ),
     ("write-size", &[Command::Append, Command::SetRange]),
-    ("offset", &[Command::SetRange]),
+    ("offset", &[Command::SetRange, Command::SetBit]),
 ];
 
 /// Refuses keys that no command of the stream follows.
@@ -236,14 +213,27 @@ fn find(name: &str) -> Result<Command, (String, Option<String>)> {
 
 /// Whether a command can be sent to keys of this type; notes why not.
 fn fits(item: &Item<'_>, command: Command, kind: Option<KeyType>) -> bool {
-    let wrong = match (kind, command) {
-        (Some(KeyType::String), Command::Incr) => "INCR needs integers; expected a keyspace of type int",
-        (Some(KeyType::Int), Command::Append | Command::SetRange) => {
-            "APPEND and SETRANGE need strings; expected a keyspace of type string"
-        }
-        _ => return true,
+    let (Some(kind), Some(needs)) = (kind, command.needs()) else { return true };
+    let name = command.spec().name;
+    let wrong = match (needs, kind) {
+        (Needs::String, KeyType::String | KeyType::Int)
+        | (Needs::Bytes, KeyType::String)
+        | (Needs::Int, KeyType::Int)
+        | (Needs::Hash, KeyType::Hash)
+        | (Needs::List, KeyType::List)
+        | (Needs::Set, KeyType::Set | KeyType::Intset)
+        | (Needs::Zset, KeyType::Zset)
+        | (Needs::Stream, KeyType::Stream) => return true,
+        (Needs::Int, _) => "needs integers; expected a keyspace of type int",
+        (Needs::Bytes, _) => "needs strings; expected a keyspace of type string",
+        (Needs::String, _) => "needs strings; expected a keyspace of type string or int",
+        (Needs::Hash, _) => "needs hashes; expected a keyspace of type hash",
+        (Needs::List, _) => "needs lists; expected a keyspace of type list",
+        (Needs::Set, _) => "needs sets; expected a keyspace of type set or intset",
+        (Needs::Zset, _) => "needs sorted sets; expected a keyspace of type zset",
+        (Needs::Stream, _) => "needs streams; expected a keyspace of type stream",
     };
-    item.check.problem(item.node.place, &item.path, wrong);
+    item.check.problem(item.node.place, &item.path, format!("{name} {wrong}"));
     false
 }
 

@@ -16,7 +16,7 @@ use super::replica_view::ReplicaView;
 use super::stream::Stream;
 use super::{Interrupted, Progress};
 use crate::command::Command;
-use crate::node::{ClientSetup, Node, NodeSetup, OutputSetup, Payload, Reply, Role, Write};
+use crate::node::{ClientSetup, ElementWrite, Node, NodeSetup, OutputSetup, Payload, Reply, Role, Write};
 use crate::record::Run;
 use crate::rng::{Stream as RandomStream, Xoshiro256PlusPlus, stream_rng};
 use crate::scenario::{Action, ClientGroup, Scenario, View};
@@ -235,7 +235,11 @@ impl<'a> Engine<'a> {
                 node.set_time(now.0.cast_signed());
                 let named = stream.key(family, node);
                 let command = stream.command();
-                let reply = request(node, stream, family, command, named, now, writes);
+                let reply = if command.is_of_collection() {
+                    request_elements(node, stream, family, command, named, now, writes)
+                } else {
+                    request(node, stream, family, command, named, now, writes)
+                };
                 node.note_reply(group, reply.bytes());
                 if slow {
                     node.queue_reply(group, reply.bytes());
@@ -247,7 +251,11 @@ impl<'a> Engine<'a> {
             if let Some(command) = on_miss {
                 for i in 0..stream.missed.len() {
                     let named = stream.missed[i];
-                    let reply = request(node, stream, family, command, named, now, writes);
+                    let reply = if command.is_of_collection() {
+                        request_elements(node, stream, family, command, named, now, writes)
+                    } else {
+                        request(node, stream, family, command, named, now, writes)
+                    };
                     node.note_reply(group, reply.bytes());
                     if slow {
                         node.queue_reply(group, reply.bytes());
@@ -383,6 +391,29 @@ fn request(
     }
 }
 
+/// Sends one command of a stream for an element of a key.
+#[inline(never)]
+fn request_elements(
+    node: &mut Node,
+    stream: &mut Stream,
+    family: &Family,
+    command: Command,
+    named: Named,
+    now: SimTime,
+    rng: &mut Xoshiro256PlusPlus,
+) -> Reply {
+    let touch = stream.touch(command, node);
+    let Some(kind) = family.collection() else { return Reply::Nothing };
+    let write = ElementWrite {
+        kind,
+        key_length: family.key_length(named.number),
+        ttl_ms: family.ttl(stream.traffic.ttl.as_ref(), named.number, now, rng).map(whole_seconds),
+        touch,
+        elements: &family.elements(named.number),
+    };
+    node.execute_on_elements(command, named.key, &write)
+}
+
 /// What a command of a stream writes to a key.
 fn write_of(
     stream: &Stream,
@@ -405,6 +436,10 @@ fn write_of(
         | Command::Persist
         | Command::Touch => NO_WRITE,
         Command::GetEx | Command::Expire => Write { ttl_ms: ttl(rng).map(whole_seconds), ..NO_WRITE },
+        Command::SetBit => {
+            let offset = traffic.offset.as_ref().map_or(0, |offset| offset.sample(rng)) / 8;
+            Write { key_length: family.key_length(named.number), payload: Payload::Bytes(1), offset, ttl_ms: None }
+        }
         Command::Append | Command::SetRange => Write {
             key_length: family.key_length(named.number),
             payload: match &traffic.write_size {
@@ -431,6 +466,8 @@ fn write_of(
                 _ => ttl(rng),
             },
         },
+        // These go to `request_elements`.
+        _ => NO_WRITE,
     }
 }
 
@@ -446,7 +483,7 @@ fn families(scenario: &Scenario, seed: u64) -> Vec<Family> {
             .traffic
             .iter()
             .any(|t| t.keyspace == index && matches!(addressing(&t.popularity), Addressing::Age));
-        let family = Family::new(keyspace, index, first_id, seed, ring && keyspace.keys > 0);
+        let family = Family::new(keyspace, index, first_id, seed, ring && keyspace.keys > 0, scenario.profile);
         first_id += keyspace.keys;
         family
     };

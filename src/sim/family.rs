@@ -4,9 +4,13 @@
 //! of the keys does not load the popular half.  What belongs to one key (length of its name, size of its value) is
 //! drawn from a generator seeded by the key: the same key has the same size whenever it is written.
 
-use crate::node::{ANONYMOUS, KeyRef, Payload};
+use crate::layout::Element;
+use crate::layout::hash::Pair;
+use crate::layout::zset::{self, Member};
+use crate::node::{ANONYMOUS, CollectionKind, Elements, KeyRef, Payload};
+use crate::profile::Profile;
 use crate::rng::{key_rng, mix};
-use crate::scenario::{KeyType, Keyspace, SizeDrawn};
+use crate::scenario::{ElementShape, KeyType, Keyspace, Score, SizeDrawn};
 use crate::units::SimTime;
 use crate::workload::{Distribution, Permutation, Ttl};
 use rand::{Rng, RngExt};
@@ -15,6 +19,13 @@ use rand::{Rng, RngExt};
 const KEY_LENGTH: u64 = 1;
 const VALUE_SIZE: u64 = 2;
 const TTL: u64 = 3;
+const ELEMENTS: u64 = 4;
+/// Purposes of an element's own generator.
+const LENGTH: u64 = 5;
+const VALUE: u64 = 6;
+const SCORE: u64 = 7;
+/// Elements are counted from here: see `node`.
+const FIRST_ELEMENT: u64 = 1 << 62;
 
 /// A family of keys.
 #[derive(Debug)]
@@ -31,6 +42,9 @@ pub(super) struct Family {
     constant_value_size: Option<u64>,
     size_drawn: SizeDrawn,
     base: i64,
+    elements: Option<ElementShape>,
+    /// The release prints scores with as few digits as will do.
+    shortest_scores: bool,
     ttl: Ttl,
     ttl_drawn: SizeDrawn,
     /// Position in id order → rank.
@@ -57,7 +71,14 @@ pub(super) struct Named {
 }
 
 impl Family {
-    pub(super) fn new(keyspace: &Keyspace, index: usize, first_id: u32, seed: u64, ring: bool) -> Family {
+    pub(super) fn new(
+        keyspace: &Keyspace,
+        index: usize,
+        first_id: u32,
+        seed: u64,
+        ring: bool,
+        profile: &Profile,
+    ) -> Family {
         let seed = mix(seed ^ mix(index as u64));
         Family {
             keyspace: index as u8,
@@ -71,6 +92,8 @@ impl Family {
             value_size: keyspace.value_size.clone(),
             size_drawn: keyspace.size_drawn,
             base: keyspace.base,
+            elements: keyspace.elements.clone(),
+            shortest_scores: profile.collections.score_shortest,
             ttl: keyspace.ttl.clone(),
             ttl_drawn: keyspace.ttl_drawn,
             order: Permutation::new(keyspace.keys.max(1), seed),
@@ -129,6 +152,8 @@ impl Family {
                 Payload::Bytes(self.value_size.sample(&mut key_rng(self.seed, VALUE_SIZE, number)))
             }
             (KeyType::String, None, SizeDrawn::Write) => Payload::Bytes(self.value_size.sample(rng)),
+            // Collections are written element by element.
+            _ => Payload::Bytes(0),
         }
     }
 
@@ -186,6 +211,22 @@ impl Family {
         self.value_size = size.clone();
     }
 
+    /// What the keys are, if they are collections.
+    pub(super) fn collection(&self) -> Option<CollectionKind> {
+        self.kind.collection()
+    }
+
+    /// What the elements of a key are.
+    pub(super) fn elements(&self, number: u64) -> KeyElements<'_> {
+        KeyElements { family: self, key: mix(self.seed ^ mix(number)) }
+    }
+
+    /// How many elements a key is loaded with.
+    pub(super) fn element_count(&self, number: u64) -> u64 {
+        let Some(shape) = &self.elements else { return 0 };
+        shape.count.constant().unwrap_or_else(|| shape.count.sample(&mut key_rng(self.seed, ELEMENTS, number)))
+    }
+
     /// Whether new keys take ids.
     pub(super) fn is_ring(&self) -> bool {
         self.ring
@@ -199,5 +240,73 @@ impl Family {
     /// Size of the id space.
     pub(super) fn ids(&self) -> u32 {
         self.ids
+    }
+}
+
+/// The elements of one key: each is drawn from a generator seeded by key and element.
+#[derive(Debug)]
+pub(super) struct KeyElements<'a> {
+    family: &'a Family,
+    key: u64,
+}
+
+impl KeyElements<'_> {
+    fn draw(&self, law: &Distribution, purpose: u64, number: u64) -> u64 {
+        law.constant().unwrap_or_else(|| law.sample(&mut key_rng(self.key, purpose, number)))
+    }
+
+    fn length(&self, number: u64) -> u64 {
+        self.family.elements.as_ref().map_or(0, |shape| self.draw(&shape.length, LENGTH, number))
+    }
+
+    fn value(&self, number: u64) -> u64 {
+        self.draw(&self.family.value_size, VALUE, number)
+    }
+
+    /// Rank of an element among all that were added at the back.
+    fn index(number: u64) -> i64 {
+        number.wrapping_sub(FIRST_ELEMENT).cast_signed()
+    }
+}
+
+impl Elements for KeyElements<'_> {
+    fn pair(&self, number: u64) -> Pair {
+        Pair::of(self.length(number), self.value(number))
+    }
+
+    fn element(&self, number: u64) -> Element {
+        match self.family.kind {
+            KeyType::Intset => Element::Int(self.family.base.saturating_add(Self::index(number))),
+            KeyType::List => Element::Bytes(self.value(number)),
+            _ => Element::Bytes(self.length(number)),
+        }
+    }
+
+    fn member(&self, number: u64) -> Member {
+        let value = match self.family.elements.as_ref().map(|shape| &shape.score) {
+            Some(Score::Drawn(law)) => self.draw(law, SCORE, number) as f64,
+            Some(Score::Increasing(step)) => step * Self::index(number) as f64,
+            None => 0.0,
+        };
+        Member {
+            member: Element::Bytes(self.length(number)),
+            score: zset::score(value, self.family.shortest_scores),
+            draw: mix(self.key ^ mix(number)),
+        }
+    }
+
+    fn fields(&self, number: u64) -> Vec<Pair> {
+        let fields = self.family.elements.as_ref().map_or(0, |shape| shape.fields);
+        (0..u64::from(fields))
+            .map(|field| Pair::of(self.length(field), self.value(number.wrapping_add(field << 40))))
+            .collect()
+    }
+
+    fn id_step_ms(&self) -> u64 {
+        self.family.elements.as_ref().map_or(1, |shape| shape.id_step.as_millis().max(1))
+    }
+
+    fn phase(&self) -> u32 {
+        mix(self.key) as u32
     }
 }

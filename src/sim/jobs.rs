@@ -1,6 +1,7 @@
 //! Work that an event starts and that goes on beside the traffic: fill, delete, overwrite.
 
 use super::family::Family;
+use super::preload;
 use crate::command::Command;
 use crate::node::keys::Slot;
 use crate::node::{Node, Write};
@@ -108,6 +109,11 @@ impl Job {
             Work::Fill(positions) => {
                 let Some(position) = positions.next() else { return false };
                 let named = family.ranked(family.order.apply(position));
+                if let Some(kind) = family.collection() {
+                    let ttl_ms = family.ttl(None, named.number, now, rng);
+                    preload::load_elements(node, kind, family, named, ttl_ms, Some(kind.made_by()));
+                    return true;
+                }
                 let write = Write {
                     key_length: family.key_length(named.number),
                     payload: family.sized_payload(self.value_size.as_ref(), named.number, rng),

@@ -1,8 +1,8 @@
 //! What is in the server at t = 0: keys loaded from an RDB file, or written by commands that ended just then.
 
-use super::family::Family;
+use super::family::{Family, Named};
 use crate::command::Command;
-use crate::node::{Node, Write};
+use crate::node::{CollectionKind, ElementWrite, Node, Touch, Write};
 use crate::rng::Xoshiro256PlusPlus;
 use crate::scenario::{Keyspace, Order, Preload, PreloadBy, PreloadTtl};
 use crate::units::SimTime;
@@ -65,6 +65,10 @@ fn load(node: &mut Node, preload: &Preload, family: &Family, rng: &mut Xoshiro25
             PreloadTtl::Residual => family.own_ttl().residual(rng),
             PreloadTtl::Full => family.ttl(None, named.number, SimTime::ZERO, rng),
         };
+        if let Some(kind) = family.collection() {
+            load_elements(node, kind, family, named, ttl, None);
+            continue;
+        }
         let payload = family.payload(named.number, rng);
         node.load(named.key, family.key_length(named.number), payload, ttl);
     }
@@ -94,8 +98,27 @@ fn write(node: &mut Node, preload: &Preload, load_rate: f64, family: &Family, rn
             }
             PreloadTtl::Full => family.ttl(None, named.number, SimTime::ZERO, rng),
         };
+        if let Some(kind) = family.collection() {
+            load_elements(node, kind, family, named, ttl_ms, Some(kind.made_by()));
+            continue;
+        }
         let payload = family.payload(named.number, rng);
         let write = Write { key_length: family.key_length(named.number), payload, offset: 0, ttl_ms };
         node.execute(Command::Set, named.key, &write);
     }
+}
+
+/// Loads a collection with the elements that it has, by one command or from a snapshot.
+pub(super) fn load_elements(
+    node: &mut Node,
+    kind: CollectionKind,
+    family: &Family,
+    named: Named,
+    ttl_ms: Option<u64>,
+    by: Option<Command>,
+) {
+    let touch = Touch { new: true, rank: 0, of: 1, trim: None, approximate: true, now_ms: node.clock_ms() };
+    let elements = &family.elements(named.number);
+    let write = ElementWrite { kind, key_length: family.key_length(named.number), ttl_ms, touch, elements };
+    node.load_elements(named.key, &write, family.element_count(named.number), by);
 }

@@ -2,17 +2,19 @@
 
 use super::family::{Family, Named};
 use crate::command::Command;
-use crate::node::Node;
+use crate::node::{Node, Touch};
 use crate::rng::{Stream as RandomStream, Xoshiro256PlusPlus, stream_rng};
 use crate::scenario::Traffic;
 use crate::units::{Micros, SimTime};
 use crate::workload::{Addressing, Counter, NEW_KEY, Sampler};
-use rand::Rng;
+use rand::{Rng, RngExt};
 
 /// Keys drawn at a time.
 const BATCH: usize = 64;
 /// Keys held: the batch being served and the next, which the server's index is asked for a batch before.
 const RING: usize = 2 * BATCH;
+/// Ranks of elements that popularity tells apart.
+const ELEMENT_RANKS: u32 = 1_000_000;
 /// Requests between asking for what the server knows of a key and the request for it.
 const REQUESTS_AHEAD: usize = 16;
 
@@ -31,6 +33,8 @@ pub(super) struct Stream {
     /// Keys served so far: the next one stands at this place of the ring.
     served: usize,
     commands: Vec<Weighted>,
+    /// Which of the elements that a key has, as ranks among this many.
+    element_sampler: Sampler,
     /// Requests still to serve in the present slice.
     pub(super) remaining: u64,
     /// Reads of the present pipeline that missed, for the writes that follow it.
@@ -57,6 +61,7 @@ impl Stream {
             names: [Named::default(); RING],
             served: 0,
             commands: weighted(&traffic.commands),
+            element_sampler: Sampler::new(&traffic.elements.popularity, ELEMENT_RANKS),
             traffic: traffic.clone(),
             remaining: 0,
             missed: Vec::new(),
@@ -98,6 +103,20 @@ impl Stream {
         let drawn = self.rng.next_u64();
         let at = self.commands.iter().position(|w| drawn <= w.up_to);
         self.commands[at.unwrap_or(self.commands.len() - 1)].command
+    }
+
+    /// Which element a command touches.
+    pub(super) fn touch(&mut self, command: Command, node: &Node) -> Touch {
+        let usual = if matches!(command, Command::HIncrBy | Command::ZIncrBy) { 0.0 } else { 1.0 };
+        let choice = &self.traffic.elements;
+        let share = choice.new.unwrap_or(usual);
+        let new = share >= 1.0 || (share > 0.0 && self.rng.random::<f64>() < share);
+        let trim = choice.trim;
+        let mut pick = [0];
+        self.element_sampler.fill(&mut self.rng, &mut pick);
+        // A rank of a million stands for as many elements as the key has.
+        let rank = u64::from(pick[0].min(ELEMENT_RANKS - 1));
+        Touch { new, rank, of: u64::from(ELEMENT_RANKS), trim, approximate: true, now_ms: node.clock_ms() }
     }
 
     /// Draws the batch at a place of the ring and asks for where the server's index has its keys.

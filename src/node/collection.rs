@@ -1,0 +1,499 @@
+//! One collection as the server holds it: its layout, which of its elements there are, the blocks that it is made of.
+//!
+//! Elements are numbered in the order in which they were added; those from `first` to before `next` are there.  Lengths
+//! are the caller's: [`Elements`] says what the element of a number is, always the same.  Elements are alike as far as the
+//! scenario knows, so one that is taken out of a hash, a set or a sorted set is the last one, whatever its name.
+
+use crate::command::Command;
+use crate::layout::hash::{Hash, Pair};
+use crate::layout::list::{End, List};
+use crate::layout::set::Set;
+use crate::layout::stream::{Id, Stream};
+use crate::layout::zset::{Member, Zset};
+use crate::layout::{Element, Rules, Tally};
+use std::collections::VecDeque;
+
+/// Number of the first element: there is room before it for LPUSH.
+const MIDDLE: u64 = 1 << 62;
+/// Length of the name of a stream's group, and of its consumer (B).  *assumed*: names like "workers".
+const GROUP_NAME: u64 = 8;
+
+/// What a collection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CollectionKind {
+    /// Fields and values.
+    Hash,
+    /// Members; integers too.
+    Set,
+    /// Members and scores.
+    Zset,
+    /// Values.
+    List,
+    /// Entries.
+    Stream,
+}
+
+impl CollectionKind {
+    /// The command that makes one.
+    #[must_use]
+    pub fn made_by(self) -> Command {
+        match self {
+            CollectionKind::Hash => Command::HSet,
+            CollectionKind::Set => Command::SAdd,
+            CollectionKind::Zset => Command::ZAdd,
+            CollectionKind::List => Command::RPush,
+            CollectionKind::Stream => Command::XAdd,
+        }
+    }
+}
+
+/// What the elements of one key are, by their numbers.
+pub trait Elements: std::fmt::Debug {
+    /// A field of a hash and its value.
+    fn pair(&self, number: u64) -> Pair;
+    /// A member of a set, a value of a list.
+    fn element(&self, number: u64) -> Element;
+    /// A member of a sorted set with its score.
+    fn member(&self, number: u64) -> Member;
+    /// The fields of a stream's entry.
+    fn fields(&self, number: u64) -> Vec<Pair>;
+    /// Milliseconds between two entries of a stream that was loaded.
+    fn id_step_ms(&self) -> u64;
+    /// Random bits of the key's own.
+    fn phase(&self) -> u32;
+}
+
+/// Blocks of one key, by size class.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Blocks(Vec<(u64, u64)>);
+
+impl Blocks {
+    fn change(&mut self, class: u64, count: u64, more: bool) {
+        let at = match self.0.iter().position(|&(other, _)| other == class) {
+            Some(at) => at,
+            None => {
+                self.0.push((class, 0));
+                self.0.len() - 1
+            }
+        };
+        let held = &mut self.0[at].1;
+        *held = if more { *held + count } else { held.saturating_sub(count) };
+        if *held == 0 {
+            self.0.swap_remove(at);
+        }
+    }
+
+    /// Class and number of each (B).
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+/// Keeps the blocks of a key and passes on what happens to them.
+pub(super) struct Kept<'a, T> {
+    pub(super) blocks: &'a mut Blocks,
+    pub(super) next: &'a mut T,
+}
+
+impl<T: Tally> Tally for Kept<'_, T> {
+    fn allocated(&mut self, class: u64, count: u64) {
+        self.blocks.change(class, count, true);
+        self.next.allocated(class, count);
+    }
+
+    fn freed(&mut self, class: u64, count: u64) {
+        self.blocks.change(class, count, false);
+        self.next.freed(class, count);
+    }
+}
+
+#[derive(Debug)]
+enum Value {
+    Hash(Hash),
+    Set(Set),
+    Zset(Zset),
+    List(List),
+    Stream(Box<StreamState>),
+}
+
+/// A stream, and what its group has still to be given.
+#[derive(Debug)]
+struct StreamState {
+    stream: Stream,
+    last: Id,
+    /// Group and consumer, once something was read.
+    reader: Option<(usize, usize)>,
+    /// IDs that were not given yet, kept from the first reading on.
+    undelivered: VecDeque<Id>,
+}
+
+impl StreamState {
+    fn append<T: Tally>(&mut self, now_ms: u64, fields: &[Pair], rules: &Rules<'_>, tally: &mut T) {
+        let next = Id { ms: self.last.ms, seq: self.last.seq + 1 };
+        self.last = if now_ms > self.last.ms { Id { ms: now_ms, seq: 0 } } else { next };
+        self.stream.append(self.last, fields, 0, rules, tally);
+        if self.reader.is_some() {
+            self.undelivered.push_back(self.last);
+        }
+    }
+}
+
+/// One collection.
+#[derive(Debug)]
+pub(super) struct Collection {
+    value: Value,
+    first: u64,
+    next: u64,
+    pub(super) blocks: Blocks,
+    /// In-place writes since the fork of this number.
+    pub(super) fork: u64,
+    pub(super) written: u64,
+}
+
+/// What a command did to a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Done {
+    /// The command found what it asked for, or changed something.
+    pub(super) found: bool,
+    /// Something changed.
+    pub(super) changed: bool,
+    /// Bytes of the reply's content (B).
+    pub(super) reply: u64,
+    /// An element was written where it is.
+    pub(super) in_place: bool,
+}
+
+/// Which element a command touches.
+#[derive(Debug, Clone, Copy)]
+pub struct Touch {
+    /// A new element; else one that is there.
+    pub new: bool,
+    /// Its rank among those that are there, out of …
+    pub rank: u64,
+    /// … so many ranks.
+    pub of: u64,
+    /// To how many elements the collection is trimmed after the command.
+    pub trim: Option<u64>,
+    /// MAXLEN ~: whole nodes only.
+    pub approximate: bool,
+    /// The server's clock (ms), for IDs.
+    pub now_ms: u64,
+}
+
+impl Touch {
+    /// The element among `all`, by its place.
+    fn place(&self, all: u64) -> u64 {
+        (u128::from(self.rank) * u128::from(all) / u128::from(self.of.max(1))) as u64
+    }
+}
+
+impl Collection {
+    /// An empty collection of this kind, for a command that brings its first element.
+    pub(super) fn new<T: Tally>(
+        kind: CollectionKind,
+        brings: u64,
+        elements: &dyn Elements,
+        rules: &Rules<'_>,
+        next: &mut T,
+    ) -> Collection {
+        let mut blocks = Blocks::default();
+        let tally = &mut Kept { blocks: &mut blocks, next };
+        let value = match kind {
+            CollectionKind::Hash => Value::Hash(Hash::new(elements.phase(), rules, tally)),
+            CollectionKind::Set => {
+                Value::Set(Set::new(elements.element(MIDDLE), brings, elements.phase(), rules, tally))
+            }
+            CollectionKind::Zset => {
+                let length = elements.member(MIDDLE).member.length();
+                Value::Zset(Zset::new(length, brings, elements.phase(), rules, tally))
+            }
+            CollectionKind::List => Value::List(List::new(rules, tally)),
+            CollectionKind::Stream => Value::Stream(Box::new(StreamState {
+                stream: Stream::new(rules, tally),
+                last: Id::default(),
+                reader: None,
+                undelivered: VecDeque::new(),
+            })),
+        };
+        Collection { value, first: MIDDLE, next: MIDDLE, blocks, fork: 0, written: 0 }
+    }
+
+    /// What it holds beside its object (B).
+    pub(super) fn bytes(&self) -> u64 {
+        match &self.value {
+            Value::Hash(hash) => hash.bytes(),
+            Value::Set(set) => set.bytes(),
+            Value::Zset(zset) => zset.bytes(),
+            Value::List(list) => list.bytes(),
+            Value::Stream(state) => state.stream.bytes(),
+        }
+    }
+
+    /// Its elements.
+    pub(super) fn len(&self) -> u64 {
+        self.next - self.first
+    }
+
+    /// Whether the server deletes the key now: a stream stays.
+    pub(super) fn is_gone(&self) -> bool {
+        self.len() == 0 && !matches!(self.value, Value::Stream(_))
+    }
+
+    /// Loads `count` elements, by one command or as a snapshot has them.
+    pub(super) fn load<T: Tally>(
+        &mut self,
+        count: u64,
+        now_ms: u64,
+        elements: &dyn Elements,
+        rules: &Rules<'_>,
+        tally: &mut T,
+    ) {
+        self.hint(count, elements, rules, tally);
+        for left in (0..count).rev() {
+            let at = now_ms.saturating_sub(left * elements.id_step_ms());
+            self.add(true, at, elements, rules, tally);
+        }
+    }
+
+    fn hint<T: Tally>(&mut self, count: u64, elements: &dyn Elements, rules: &Rules<'_>, next: &mut T) {
+        let (first, upto) = (self.first, self.next);
+        let tally = &mut Kept { blocks: &mut self.blocks, next };
+        match &mut self.value {
+            Value::Hash(hash) => {
+                hash.size_hint(count, (first..upto).map(|n| elements.pair(n)), rules, tally);
+            }
+            Value::Set(set) => {
+                set.size_hint(count, (first..upto).map(|n| elements.element(n)), rules, tally);
+            }
+            Value::Zset(zset) => {
+                zset.size_hint(count, (first..upto).map(|n| elements.member(n)), rules, tally);
+            }
+            Value::List(list) => {
+                let total = (upto..upto + count).map(|n| elements.element(n).length()).sum();
+                list.size_hint(count, total, rules, tally);
+            }
+            Value::Stream(_) => {}
+        }
+    }
+
+    /// Adds an element at the back, or at the front of a list.
+    fn add<T: Tally>(&mut self, back: bool, now_ms: u64, elements: &dyn Elements, rules: &Rules<'_>, next: &mut T) {
+        let (first, number) = (self.first, if back { self.next } else { self.first - 1 });
+        let tally = &mut Kept { blocks: &mut self.blocks, next };
+        match &mut self.value {
+            Value::Hash(hash) => {
+                hash.insert(elements.pair(number), (first..number).map(|n| elements.pair(n)), rules, tally);
+            }
+            Value::Set(set) => {
+                set.insert(elements.element(number), (first..number).map(|n| elements.element(n)), rules, tally);
+            }
+            Value::Zset(zset) => {
+                zset.insert(elements.member(number), (first..number).map(|n| elements.member(n)), rules, tally);
+            }
+            Value::List(list) => {
+                let element = elements.element(number);
+                list.size_hint(1, element.length(), rules, tally);
+                list.push(if back { End::Back } else { End::Front }, element, rules, tally);
+            }
+            Value::Stream(state) => state.append(now_ms, &elements.fields(number), rules, tally),
+        }
+        if back {
+            self.next += 1;
+        } else {
+            self.first -= 1;
+        }
+    }
+
+    /// Takes an element out, at the back or at the front.
+    fn take<T: Tally>(&mut self, back: bool, elements: &dyn Elements, rules: &Rules<'_>, next: &mut T) {
+        let number = if back { self.next - 1 } else { self.first };
+        let tally = &mut Kept { blocks: &mut self.blocks, next };
+        match &mut self.value {
+            Value::Hash(hash) => {
+                hash.remove(elements.pair(number), rules, tally);
+            }
+            Value::Set(set) => {
+                set.remove(elements.element(number), rules, tally);
+            }
+            Value::Zset(zset) => {
+                zset.remove(elements.member(number), rules, tally);
+            }
+            Value::List(list) => {
+                list.pop(if back { End::Back } else { End::Front }, elements.element(number), rules, tally);
+            }
+            Value::Stream(state) => state.stream.delete_oldest(rules, tally),
+        }
+        if back && !matches!(self.value, Value::Stream(_)) {
+            self.next -= 1;
+        } else {
+            self.first += 1;
+        }
+    }
+
+    /// Trims to at most `most` elements, from the back or from the front.
+    fn trim<T: Tally>(
+        &mut self,
+        most: u64,
+        back: bool,
+        approximate: bool,
+        elements: &dyn Elements,
+        rules: &Rules<'_>,
+        next: &mut T,
+    ) {
+        if let Value::Stream(state) = &mut self.value {
+            let tally = &mut Kept { blocks: &mut self.blocks, next };
+            self.first += state.stream.trim(most, approximate, rules, tally);
+            let left = usize::try_from(self.next - self.first).unwrap_or(usize::MAX);
+            state.undelivered.drain(..state.undelivered.len().saturating_sub(left));
+            return;
+        }
+        while self.len() > most {
+            self.take(back, elements, rules, next);
+        }
+    }
+
+    /// A command of the collection's own type; it has an element at least, or the command adds one.
+    pub(super) fn run<T: Tally>(
+        &mut self,
+        command: Command,
+        touch: Touch,
+        elements: &dyn Elements,
+        rules: &Rules<'_>,
+        tally: &mut T,
+    ) -> Done {
+        let done = self.run_untrimmed(command, touch, elements, rules, tally);
+        if let Some(most) = touch.trim {
+            // What is pushed at one end is trimmed at the other; of a sorted set the lowest ranks go.
+            let back = matches!(command, Command::LPush | Command::LTrim);
+            self.trim(most, back, touch.approximate, elements, rules, tally);
+        }
+        done
+    }
+
+    fn run_untrimmed<T: Tally>(
+        &mut self,
+        command: Command,
+        touch: Touch,
+        elements: &dyn Elements,
+        rules: &Rules<'_>,
+        tally: &mut T,
+    ) -> Done {
+        let changed = Done { found: true, changed: true, ..Done::default() };
+        match command {
+            Command::LPush => {
+                self.add(false, touch.now_ms, elements, rules, tally);
+                changed
+            }
+            Command::RPush | Command::XAdd => {
+                self.add(true, touch.now_ms, elements, rules, tally);
+                changed
+            }
+            Command::HSet | Command::HIncrBy | Command::SAdd | Command::ZAdd | Command::ZIncrBy => {
+                if touch.new || self.len() == 0 {
+                    self.add(true, touch.now_ms, elements, rules, tally);
+                    changed
+                } else {
+                    self.overwrite(command, touch, elements, rules, tally)
+                }
+            }
+            _ if self.len() == 0 && !matches!(command, Command::XAck) => Done::default(),
+            Command::HDel | Command::SRem | Command::ZRem | Command::RPop => {
+                self.take(true, elements, rules, tally);
+                changed
+            }
+            Command::LPop | Command::XDel => {
+                self.take(false, elements, rules, tally);
+                changed
+            }
+            Command::LTrim => changed,
+            Command::XReadGroup => self.read_group(rules, tally),
+            Command::XAck => self.acknowledge(rules, tally),
+            _ => self.read(command, touch, elements, rules, tally),
+        }
+    }
+
+    /// An element that is there is written again.
+    fn overwrite<T: Tally>(
+        &mut self,
+        command: Command,
+        touch: Touch,
+        elements: &dyn Elements,
+        rules: &Rules<'_>,
+        next: &mut T,
+    ) -> Done {
+        let number = self.first + touch.place(self.len());
+        let (first, upto) = (self.first, self.next);
+        let tally = &mut Kept { blocks: &mut self.blocks, next };
+        match &mut self.value {
+            Value::Hash(hash) => {
+                let pair = elements.pair(number);
+                hash.overwrite(pair, pair, (first..upto).map(|n| elements.pair(n)), rules, tally);
+            }
+            Value::Zset(zset) => {
+                let member = elements.member(number);
+                zset.overwrite(member, member.score, rules, tally);
+            }
+            Value::Set(set) => set.lookup(rules, tally),
+            Value::List(_) | Value::Stream(_) => {}
+        }
+        let writes = command != Command::SAdd;
+        Done { found: true, changed: writes, in_place: writes, ..Done::default() }
+    }
+
+    fn read<T: Tally>(
+        &mut self,
+        command: Command,
+        touch: Touch,
+        elements: &dyn Elements,
+        rules: &Rules<'_>,
+        next: &mut T,
+    ) -> Done {
+        let number = self.first + touch.place(self.len());
+        let all = self.len();
+        let tally = &mut Kept { blocks: &mut self.blocks, next };
+        // A reply of several elements has this one's length each.
+        let (one, many) = match &mut self.value {
+            Value::Hash(hash) => {
+                hash.lookup(rules, tally);
+                let pair = elements.pair(number);
+                (pair.value.length(), pair.field.length() + pair.value.length())
+            }
+            Value::Set(set) => {
+                set.lookup(rules, tally);
+                (1, elements.element(number).length())
+            }
+            Value::Zset(zset) => {
+                zset.lookup(rules, tally);
+                (1, elements.member(number).member.length())
+            }
+            Value::List(_) => {
+                let length = elements.element(number).length();
+                (length, length)
+            }
+            Value::Stream(_) => (0, 0),
+        };
+        let whole = matches!(command, Command::HGetAll | Command::LRange | Command::ZRange);
+        Done { found: true, reply: if whole { many * all } else { one }, ..Done::default() }
+    }
+
+    /// XREADGROUP … > of one entry, by the group's one consumer.
+    fn read_group<T: Tally>(&mut self, rules: &Rules<'_>, next: &mut T) -> Done {
+        let tally = &mut Kept { blocks: &mut self.blocks, next };
+        let Value::Stream(state) = &mut self.value else { return Done::default() };
+        let (group, consumer) = *state.reader.get_or_insert_with(|| {
+            let group = state.stream.add_group(GROUP_NAME, rules, tally);
+            (group, state.stream.add_consumer(group, GROUP_NAME, rules, tally))
+        });
+        let Some(id) = state.undelivered.pop_front() else { return Done::default() };
+        state.stream.deliver(group, consumer, id, rules, tally);
+        Done { found: true, changed: true, ..Done::default() }
+    }
+
+    fn acknowledge<T: Tally>(&mut self, rules: &Rules<'_>, next: &mut T) -> Done {
+        let tally = &mut Kept { blocks: &mut self.blocks, next };
+        let Value::Stream(state) = &mut self.value else { return Done::default() };
+        let Some((group, consumer)) = state.reader else { return Done::default() };
+        let changed = state.stream.acknowledge(group, consumer, rules, tally);
+        Done { found: changed, changed, ..Done::default() }
+    }
+}

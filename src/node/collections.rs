@@ -1,0 +1,243 @@
+//! Keys that are collections: commands on them, what they are charged, what a child sees of it.
+//!
+//! The entry of such a key holds its object alone; the payload is the number of its [`Collection`].  What elements are made
+//! of is charged as the value's, and followed class by class for resident memory and copy-on-write.
+
+use super::child::Child;
+use super::collection::{Blocks, Collection, CollectionKind, Done, Elements, Touch};
+use super::commands::{KeyRef, Reply};
+use super::keys::{NIL, NO_ID, Sizes, Slot};
+use super::ledger::MemoryPart;
+use super::notice::TableName;
+use super::rss::Rss;
+use super::{Node, StringValue, string};
+use crate::command::Command;
+use crate::layout::{Rules, Tally};
+
+/// A write to a collection.
+#[derive(Debug, Clone, Copy)]
+pub struct ElementWrite<'a> {
+    /// What the key is; used when it is new.
+    pub kind: CollectionKind,
+    /// Length of the key (B); likewise.
+    pub key_length: u64,
+    /// TTL that an EXPIRE gives a key which the command made (ms).
+    pub ttl_ms: Option<u64>,
+    /// Which element.
+    pub touch: Touch,
+    /// What the elements of the key are.
+    pub elements: &'a dyn Elements,
+}
+
+/// Every collection, by number.
+#[derive(Debug, Default)]
+pub(super) struct Collections {
+    items: Vec<Option<Box<Collection>>>,
+    free: Vec<u32>,
+}
+
+impl Collections {
+    fn insert(&mut self, collection: Collection) -> u64 {
+        let item = Some(Box::new(collection));
+        match self.free.pop() {
+            Some(number) => {
+                self.items[number as usize] = item;
+                u64::from(number)
+            }
+            None => {
+                self.items.push(item);
+                self.items.len() as u64 - 1
+            }
+        }
+    }
+
+    fn get(&self, number: u64) -> Option<&Collection> {
+        self.items.get(number as usize)?.as_deref()
+    }
+
+    fn get_mut(&mut self, number: u64) -> Option<&mut Collection> {
+        self.items.get_mut(number as usize)?.as_deref_mut()
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Box<Collection>> {
+        let item = self.items.get_mut(number as usize)?.take();
+        self.free.push(number as u32);
+        item
+    }
+
+    /// All of them are gone.
+    pub(super) fn clear(&mut self) {
+        *self = Collections::default();
+    }
+
+    /// Blocks of all of them.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = &Blocks> {
+        self.items.iter().flatten().map(|collection| &collection.blocks)
+    }
+}
+
+/// Passes on what is allocated to resident memory and to a child.
+struct Told<'a> {
+    rss: &'a mut Rss,
+    child: Option<&'a mut Child>,
+}
+
+impl Tally for Told<'_> {
+    fn allocated(&mut self, class: u64, count: u64) {
+        self.rss.note_blocks(class, count, true);
+        if let Some(child) = &mut self.child {
+            child.blocks_made(class, count);
+        }
+    }
+
+    fn freed(&mut self, class: u64, count: u64) {
+        self.rss.note_blocks(class, count, false);
+        if let Some(child) = &mut self.child {
+            child.blocks_freed(class, count);
+        }
+    }
+}
+
+impl Node {
+    /// Bytes of a key's elements; 0 for a string (B).
+    #[inline]
+    pub(super) fn element_bytes(&self, sizes: Sizes) -> u64 {
+        if sizes.encoding == string::Encoding::Collection { self.collection_bytes(sizes) } else { 0 }
+    }
+
+    #[inline(never)]
+    fn collection_bytes(&self, sizes: Sizes) -> u64 {
+        self.collections.get(sizes.payload).map_or(0, Collection::bytes)
+    }
+
+    /// A command on a collection, as [`Node::execute`] runs one on a string.
+    pub fn execute_on_elements(&mut self, command: Command, key: KeyRef, write: &ElementWrite<'_>) -> Reply {
+        if let Some(refused) = self.admit(command, key) {
+            return refused;
+        }
+        let reply = match self.lookup(key, true) {
+            Some(slot) => self.run_on(slot, command, write),
+            None if command.spec().creates => {
+                let slot = self.create_collection(key, write, 1);
+                self.run_on(slot, command, write);
+                if let Some(ttl) = write.ttl_ms {
+                    self.set_ttl(slot, self.now_ms + ttl);
+                }
+                Reply::Done
+            }
+            None if command.spec().counts_hits => Reply::Miss,
+            None => Reply::Nothing,
+        };
+        if command.writes() && matches!(reply, Reply::Done | Reply::Hit(_)) {
+            self.persistence.note_change();
+            if self.propagates() {
+                self.propagate_elements(command, write);
+            }
+        }
+        self.count_hit(command, key, reply);
+        self.note_peak();
+        reply
+    }
+
+    /// Loads a collection of `count` elements, by commands as clients would, or from a snapshot; a key that is there stays
+    /// as it is.
+    pub fn load_elements(&mut self, key: KeyRef, write: &ElementWrite<'_>, count: u64, by: Option<Command>) {
+        if by.is_some_and(|command| self.admit(command, key).is_some()) {
+            return;
+        }
+        // The server keeps no empty collection.
+        let there = key.id != NO_ID && self.keys.index[key.id as usize] != NIL;
+        if there || (count == 0 && write.kind != CollectionKind::Stream) {
+            return;
+        }
+        let slot = self.create_collection(key, write, count);
+        self.change(slot, |collection, rules, told| {
+            collection.load(count, write.touch.now_ms, write.elements, rules, told);
+            Done { changed: true, ..Done::default() }
+        });
+        if let Some(ttl) = write.ttl_ms {
+            self.set_ttl(slot, self.now_ms + ttl);
+        }
+        self.note_peak();
+    }
+
+    fn create_collection(&mut self, key: KeyRef, write: &ElementWrite<'_>, brings: u64) -> Slot {
+        let steps = self.profile.rehash_steps_insert - self.profile.rehash_steps_lookup;
+        self.rehash_step(TableName::Main, steps);
+        let rules = Rules::new(self.profile, self.classes, self.config.limits);
+        let (rss, child) = (&mut self.rss, self.child.as_deref_mut());
+        let mut told = Told { rss, child };
+        let collection = Collection::new(write.kind, brings, write.elements, &rules, &mut told);
+        let bytes = collection.bytes();
+        let number = self.collections.insert(collection);
+        let value = StringValue {
+            encoding: string::Encoding::Collection,
+            bytes_class: 0,
+            total: self.classes.class(self.profile.robj),
+            expire_room: false,
+        };
+        let slot = self.add_key(key, write.key_length, number, value);
+        self.ledger.charge(MemoryPart::Values, bytes);
+        self.keyspaces[key.keyspace as usize].bytes += bytes;
+        slot
+    }
+
+    fn run_on(&mut self, slot: Slot, command: Command, write: &ElementWrite<'_>) -> Reply {
+        let done = self
+            .change(slot, |collection, rules, told| collection.run(command, write.touch, write.elements, rules, told));
+        if self.collections.get(self.keys.entries[slot as usize].sizes.payload).is_some_and(Collection::is_gone) {
+            self.delete_key(slot);
+        }
+        match (done.found, command.spec().counts_hits) {
+            (true, true) => Reply::Hit(done.reply),
+            (false, true) => Reply::Miss,
+            (true, false) if done.changed => Reply::Done,
+            (_, false) => Reply::Nothing,
+        }
+    }
+
+    /// Changes a collection and moves its charges.
+    fn change(&mut self, slot: Slot, work: impl FnOnce(&mut Collection, &Rules<'_>, &mut Told<'_>) -> Done) -> Done {
+        let rules = Rules::new(self.profile, self.classes, self.config.limits);
+        let entry = self.keys.entries[slot as usize];
+        let Some(collection) = self.collections.get_mut(entry.sizes.payload) else { return Done::default() };
+        let before = collection.bytes();
+        let mut told = Told { rss: &mut self.rss, child: self.child.as_deref_mut() };
+        let done = work(collection, &rules, &mut told);
+        if let Some(child) = told.child.filter(|_| done.in_place) {
+            child.write_element(collection, self.counters.total_forks);
+        }
+        let after = collection.bytes();
+        if before != after {
+            let key_bytes = self.regions.entry + self.regions.key(entry.sizes) + entry.sizes.value_total();
+            self.move_element_bytes(slot, key_bytes, before, after);
+        }
+        done
+    }
+
+    fn move_element_bytes(&mut self, slot: Slot, key_bytes: u64, before: u64, after: u64) {
+        let entry = self.keys.entries[slot as usize];
+        self.ledger.release(MemoryPart::Values, before);
+        self.ledger.charge(MemoryPart::Values, after);
+        let keyspace = &mut self.keyspaces[entry.sizes.keyspace as usize];
+        keyspace.bytes = keyspace.bytes + after - before;
+        if entry.has_ttl() {
+            let (at, own) = (self.keys.timed[slot as usize].expire_at(), key_bytes + self.regions.timed);
+            self.pending.remove(at, own + before);
+            self.pending.add(at, own + after);
+        }
+    }
+
+    /// A key that is a collection is being deleted, or gets a string: its elements go.
+    pub(super) fn release_elements(&mut self, sizes: Sizes) {
+        if sizes.encoding != string::Encoding::Collection {
+            return;
+        }
+        let Some(collection) = self.collections.remove(sizes.payload) else { return };
+        self.ledger.release(MemoryPart::Values, collection.bytes());
+        let mut told = Told { rss: &mut self.rss, child: self.child.as_deref_mut() };
+        for (class, count) in collection.blocks.iter() {
+            told.freed(class, count);
+        }
+    }
+}
