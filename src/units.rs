@@ -202,6 +202,12 @@ pub fn parse_rate(text: &str) -> Option<f64> {
     Some(number * factor / seconds)
 }
 
+/// So many of a thing, in words: `1 fork`, `2 forks`.
+#[must_use]
+pub fn counted(n: u64, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+}
+
 /// Splits `12.5kb` into 12.5 and `kb`; `None` without a leading, finite, non-negative number.
 fn split_number(text: &str) -> Option<(f64, &str)> {
     let text = text.trim();

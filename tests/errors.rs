@@ -297,6 +297,12 @@ fn machines_that_cannot_be() {
         ("host_snapshot_rate", "[host]\nsnapshot-rate = \"60mb\""),
         ("host_too_large", "[host]\nmemory = \"2000000gb\""),
         ("host_snapshot_rate_zero", "[host]\nsnapshot-rate = \"0b/s\""),
+        ("host_disk_rate_zero", "[host]\ndisk-rate = 0"),
+        ("host_network_rate", "[host]\nnetwork-rate = \"2 parsecs\""),
+        (
+            "failover_to_nobody",
+            "[[replica]]\nname = \"one\"\n[[event]]\nat = 1\nkind = \"failover\"\nreplica = \"ona\"",
+        ),
         ("host_key", "[host]\nmemori = \"2gb\""),
         ("bgsave_duration", "[[event]]\nat = \"1m\"\nkind = \"bgsave\"\nduration = \"0s\""),
         ("policy_host_utilisation", "[policy]\nhost-utilisation = 1.5"),
@@ -341,7 +347,6 @@ fn what_is_not_modelled_says_so() {
     ]);
     check_added(&[
         ("planned_trace", "[[trace]]\npath = \"t.csv\"\nformat = \"csv\""),
-        ("planned_host", "[host]\nnetwork-rate = \"2gb/s\""),
         ("planned_flushall_async", "[[event]]\nat = \"1m\"\nkind = \"flushall\"\nasync = true"),
         (
             "planned_config_set",

@@ -9,7 +9,7 @@ use crate::node::ledger::MemoryPart;
 use crate::node::link::ClientClass;
 use crate::record::{EventKind, Run, Sample};
 use crate::scenario::Scenario;
-use crate::units::{Bytes, Micros, SimTime};
+use crate::units::{Bytes, Micros, SimTime, counted};
 use std::fmt::Write as _;
 
 /// A part of the peak that is at least this share of it is named as what drives it.
@@ -212,10 +212,19 @@ fn sentence(scenario: &Scenario, run: &Run) -> String {
         let forks = run.end.counters.total_forks;
         let _ = write!(
             sentence,
-            " {full} full synchronisations of replicas, {forks} forks: replication buffers reach {}, and what the kernel \
-             counts {}.",
+            " {} of replicas, {}: replication buffers reach {}, and what the kernel counts {}.",
+            counted(full, "full synchronisation"),
+            counted(forks, "fork"),
             Bytes(most),
             Bytes(run.host_peak.memory.total())
+        );
+    }
+    let over = run.peak.used_memory.saturating_sub(run.end.maxmemory);
+    if scenario.seen_from_replica().is_some() && run.end.maxmemory > 0 && over > 0 {
+        let _ = write!(
+            sentence,
+            " That is {} more than maxmemory, which a replica ignores: promoted then, it would evict them at once.",
+            Bytes(over)
         );
     }
     if buffers_drive(run) {

@@ -4,7 +4,7 @@ use super::exit::{Exit, Failure};
 use super::{input, interrupt, output, progress};
 use crate::analysis::{self, Findings, Status};
 use crate::report::{self, Cost};
-use crate::scenario::{self, SIMULATOR_BYTES_PER_KEY, SIMULATOR_MEMORY_LIMIT, Scenario};
+use crate::scenario::{self, SIMULATOR_BYTES_PER_KEY, SIMULATOR_MEMORY_LIMIT, Scenario, View};
 use crate::sim;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -26,6 +26,9 @@ pub(super) struct Arguments {
     /// Share of the keys to simulate; only 1.0 is modelled yet.
     #[arg(long, value_parser = scale)]
     scale: Option<f64>,
+    /// The server from which the run is seen: primary, replica (the first one), or a replica's name.
+    #[arg(long, value_name = "SERVER", default_value = "primary")]
+    view: String,
     /// Folder for the results; default: output/<scenario>.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -97,8 +100,39 @@ fn load(arguments: &Arguments) -> Result<Scenario, Failure> {
     let base = path.parent().unwrap_or(Path::new("."));
     let given = scenario::Input { name: &name, text: &text, overrides: &overrides, base };
     let read = |file: &Path| input::text(file, scenario::TEXT_LIMIT);
-    scenario::parse(&given, &read).map_err(|error| Failure::Scenario(Box::new(error)))
+    let mut scenario = scenario::parse(&given, &read).map_err(|error| Failure::Scenario(Box::new(error)))?;
+    scenario.view = view(&arguments.view, &scenario)?;
+    Ok(scenario)
 }
+
+/// `--view`.
+fn view(name: &str, scenario: &Scenario) -> Result<View, Failure> {
+    let replicas = &scenario.replicas;
+    let found = match name {
+        "primary" => return Ok(View::Primary),
+        "replica" if !replicas.is_empty() => Some(0),
+        _ => replicas.iter().position(|replica| replica.name == name),
+    };
+    let Some(index) = found else {
+        let names: Vec<&str> = replicas.iter().map(|replica| replica.name.as_str()).collect();
+        return Err(Failure::Usage(if names.is_empty() {
+            format!("--view {name}: the scenario has no [[replica]]; expected primary")
+        } else {
+            format!("--view {name}: no such server; expected primary, replica, or one of {}", names.join(", "))
+        }));
+    };
+    // Two servers, and what a synchronisation sends.
+    let keys: u64 = scenario.keyspaces.iter().map(|keyspace| u64::from(keyspace.keys)).sum();
+    let most = SIMULATOR_MEMORY_LIMIT / (VIEW_COPIES * SIMULATOR_BYTES_PER_KEY);
+    if keys > most {
+        let text = format!("--view {name}: {keys} keys are too many to simulate twice; expected at most {most}");
+        return Err(Failure::Usage(text));
+    }
+    Ok(View::Replica(index))
+}
+
+/// A run seen from a replica takes so many times the memory of another.
+const VIEW_COPIES: u64 = 3;
 
 fn overrides(arguments: &Arguments) -> Result<Vec<(String, String)>, Failure> {
     let mut overrides = Vec::new();
@@ -133,7 +167,8 @@ fn simulate(scenario: Scenario, arguments: &Arguments) -> Result<(Findings, Cost
 /// Threads for the repetitions: no more than there are, and no more than memory allows.
 fn threads(scenario: &Scenario, most: usize) -> usize {
     let keys: u64 = scenario.keyspaces.iter().map(|keyspace| u64::from(keyspace.keys)).sum();
-    let fitting = SIMULATOR_MEMORY_LIMIT / (keys * SIMULATOR_BYTES_PER_KEY).max(1);
+    let copies = if scenario.view == View::Primary { 1 } else { VIEW_COPIES };
+    let fitting = SIMULATOR_MEMORY_LIMIT / (copies * keys * SIMULATOR_BYTES_PER_KEY).max(1);
     most.min(usize::try_from(fitting).unwrap_or(most)).min(scenario.runs as usize).max(1)
 }
 

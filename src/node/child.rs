@@ -55,6 +55,8 @@ pub(super) struct Child {
     next_report_us: u64,
     /// The largest report so far (B).
     peak: u64,
+    /// What its parent told it since the fork, in memory of its own (B).
+    told: u64,
 }
 
 impl Child {
@@ -71,7 +73,7 @@ impl Child {
 
     /// Bytes that it no longer shares (B).
     fn unshared(&self, now_us: u64) -> u64 {
-        self.cow.bytes(self.saved(now_us), self.keys)
+        self.cow.bytes(self.saved(now_us), self.keys) + self.told
     }
 
     fn report(&mut self, now_us: u64) {
@@ -107,11 +109,40 @@ impl Node {
             cow: self.shared_heap(),
             next_report_us: self.now_us + REPORT_US,
             peak: 0,
+            told: 0,
         };
         self.child = Some(Box::new(child));
         self.child_active = true;
         self.note_event(EventKind::ChildStarted { kind, lasts: duration, fork_us: fork_us as u64 });
         true
+    }
+
+    /// `total_forks`.
+    pub(crate) fn total_forks(&self) -> u64 {
+        self.counters.total_forks
+    }
+
+    /// A child keeps `bytes` that it was told in memory of its own.
+    pub(super) fn child_keeps(&mut self, bytes: u64) {
+        if let Some(child) = self.child.as_mut() {
+            child.told = bytes;
+        }
+    }
+
+    /// What a child has written so far (B).
+    pub(super) fn child_output(&self) -> u64 {
+        let Some(child) = &self.child else { return 0 };
+        let written = u128::from(self.payload_bytes()) * u128::from(child.saved(self.now_us));
+        (written / u128::from(child.keys.max(1))) as u64
+    }
+
+    /// Whether a child lives that writes to the disk.
+    pub(super) fn child_writes_to_disk(&self) -> bool {
+        match self.child_kind() {
+            Some(ChildKind::Bgsave | ChildKind::AofRewrite) => true,
+            Some(ChildKind::Sync) => !self.config.repl_diskless_sync,
+            None => false,
+        }
     }
 
     /// The heap as a fork finds it: everything shared.

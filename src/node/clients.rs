@@ -74,6 +74,8 @@ pub(super) struct Clients {
     event_loop: EventLoop,
     classes: SizeClasses,
     seconds: u64,
+    /// Replicas connected: each acknowledges once a second, so that its query buffer stays.
+    replicas: u64,
 }
 
 impl Clients {
@@ -103,6 +105,7 @@ impl Clients {
             event_loop: profile.event_loop,
             classes,
             seconds: 0,
+            replicas: 0,
         }
     }
 
@@ -115,8 +118,9 @@ impl Clients {
 
     /// Everything that connections cost (B).
     fn total(&self) -> u64 {
+        let replica = self.fixed + self.classes.class(REPLY_BUFFER_MIN) + self.query_buffer;
         let groups = self.groups.iter().map(|g| u64::from(g.setup.connections) * self.fixed + self.buffers(g));
-        groups.sum::<u64>() + self.event_loop_growth()
+        groups.sum::<u64>() + self.event_loop_growth() + self.replicas * replica
     }
 
     /// What the event loop's arrays have grown by, where they grow as descriptors come (B): they double.
@@ -156,6 +160,11 @@ impl Clients {
         let group = &mut self.groups[group];
         group.setup.connections = u32::try_from(connections).unwrap_or(u32::MAX);
         group.active = group.active.min(connections);
+    }
+
+    /// So many replicas are connected.
+    pub(super) fn set_replicas(&mut self, replicas: u64) {
+        self.replicas = replicas;
     }
 
     /// What a connection of a group takes, without its output buffer (B).

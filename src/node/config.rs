@@ -1,5 +1,6 @@
 //! What the modelled server is told: redis.conf's directives that move memory, and what things cost on its machine.
 
+use super::aof::Appendfsync;
 use super::link::{ClientClass, MaxmemoryClients, OutputLimit, OutputLimits};
 use super::persistence::SavePoint;
 use crate::profile::Profile;
@@ -189,6 +190,12 @@ pub struct ServerConfig {
     pub active_defrag_cycle_max: u64,
     /// `appendonly`.
     pub appendonly: bool,
+    /// `appendfsync`.
+    pub appendfsync: Appendfsync,
+    /// `no-appendfsync-on-rewrite`.
+    pub no_appendfsync_on_rewrite: bool,
+    /// `repl-backlog-ttl` (s); 0: never.
+    pub repl_backlog_ttl: u64,
     /// `auto-aof-rewrite-percentage`; zero: no rewrite by itself.
     pub auto_aof_rewrite_percentage: u64,
     /// `auto-aof-rewrite-min-size`.
@@ -251,6 +258,9 @@ impl Default for ServerConfig {
             active_defrag_cycle_min: 1,
             active_defrag_cycle_max: 25,
             appendonly: false,
+            appendfsync: Appendfsync::Everysec,
+            no_appendfsync_on_rewrite: false,
+            repl_backlog_ttl: 3600,
             auto_aof_rewrite_percentage: 100,
             auto_aof_rewrite_min_size: Bytes(64 * Bytes::MIB),
             save: [(3600, 1), (300, 100), (60, 10_000)]
@@ -295,6 +305,9 @@ pub enum Setting {
     ActiveDefragCycleMin(u64),
     ActiveDefragCycleMax(u64),
     Appendonly(bool),
+    Appendfsync(Appendfsync),
+    NoAppendfsyncOnRewrite(bool),
+    ReplBacklogTtl(u64),
     AutoAofRewritePercentage(u64),
     AutoAofRewriteMinSize(Bytes),
     Save(Vec<SavePoint>),
@@ -335,6 +348,9 @@ impl ServerConfig {
             Setting::ActiveDefragCycleMin(value) => self.active_defrag_cycle_min = value,
             Setting::ActiveDefragCycleMax(value) => self.active_defrag_cycle_max = value,
             Setting::Appendonly(value) => self.appendonly = value,
+            Setting::Appendfsync(value) => self.appendfsync = value,
+            Setting::NoAppendfsyncOnRewrite(value) => self.no_appendfsync_on_rewrite = value,
+            Setting::ReplBacklogTtl(value) => self.repl_backlog_ttl = value,
             Setting::AutoAofRewritePercentage(value) => self.auto_aof_rewrite_percentage = value,
             Setting::AutoAofRewriteMinSize(value) => self.auto_aof_rewrite_min_size = value,
             Setting::Save(ref points) => self.save.clone_from(points),

@@ -31,6 +31,8 @@ pub struct Counters {
     pub fork_failures: u64,
     /// Writes refused with `MISCONF`, since the last snapshot failed.
     pub misconf_errors: u64,
+    /// Flushes of the AOF that were made though the disk was still busy, after two seconds.
+    pub aof_delayed_fsync: u64,
     /// Processes that the kernel killed for want of memory.
     pub oom_kills: u64,
     /// Connections closed by `client-output-buffer-limit`.

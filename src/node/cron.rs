@@ -2,8 +2,8 @@
 //!
 //! Source: redis 7.0.15 `src/server.c` (`serverCron`, `databasesCron`, `beforeSleep`).
 
-use super::Node;
 use super::expiry::Cycle;
+use super::{Node, Role};
 use crate::units::Micros;
 
 /// With `dynamic-hz`, cron runs faster while it would serve more clients than this in one run.
@@ -41,7 +41,9 @@ impl Node {
             self.clients_cron();
         }
         self.outputs_cron();
-        if self.expires.len() > 0 {
+        if self.role == Role::Replica {
+            // TTLs are the primary's business.
+        } else if self.expires.len() > 0 {
             self.active_expire_cycle(Cycle::Slow);
         } else {
             self.rest_expire_cycle();

@@ -384,6 +384,11 @@ impl Dict {
         prefetch(heads, hash as usize & heads.len().wrapping_sub(1));
     }
 
+    /// Visits the first entry of every bucket in the order of an iterator.  Source: `dictNext`.
+    pub(crate) fn visit_buckets(&self, visit: impl FnMut(Slot)) {
+        self.heads.iter().flatten().copied().filter(|&head| head != NIL).for_each(visit);
+    }
+
     /// First entry of bucket `cursor` (masked) in each array, and how many arrays there are: one place of a sweep by
     /// rising index.
     pub(crate) fn sweep(&self, cursor: u64) -> ([Slot; 2], u64) {

@@ -8,7 +8,7 @@ use super::Node;
 use super::child::ChildKind;
 use super::cow::PageSize;
 use super::notice::EventKind;
-use crate::units::Bytes;
+use crate::units::{Bytes, Micros};
 
 /// Bytes of resident memory for each byte of page tables: eight bytes for a page of 4 KiB.
 const BYTES_PER_PAGE_TABLE_BYTE: u64 = 512;
@@ -40,6 +40,10 @@ pub struct HostSetup {
     pub os_reserve: Bytes,
     /// Payload bytes that a child serialises a second; `None`: as `[costs]` say.
     pub snapshot_rate: Option<u64>,
+    /// Bytes that its network carries a second, shared by the replicas that are sent something.
+    pub network_rate: Option<u64>,
+    /// Bytes that its disk takes a second.
+    pub disk_rate: Option<u64>,
 }
 
 /// What the kernel counts.
@@ -133,6 +137,15 @@ pub(super) struct Host {
     pub(super) peak: HostPeak,
     /// The kernel has killed the server.
     pub(super) killed: bool,
+}
+
+impl Host {
+    /// How long the disk takes to write `bytes`; `shared`: with a child that writes too.
+    pub(super) fn disk_time(&self, bytes: u64, shared: bool) -> Micros {
+        let rate = self.setup.disk_rate.map(|rate| if shared { rate / 2 } else { rate });
+        let micros = rate.map_or(0, |rate| u128::from(bytes) * 1_000_000 / u128::from(rate.max(1)));
+        Micros(u64::try_from(micros).unwrap_or(u64::MAX >> 1))
+    }
 }
 
 impl Node {

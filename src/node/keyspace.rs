@@ -2,6 +2,7 @@
 //!
 //! The one place where tables, ledger, expiry times, slabs and the child's copies are told of it.
 
+use super::changes::Change;
 use super::keys::{ExpiresChain, MainChain, Sizes, Slot};
 use super::ledger::{KEYSPACE_PARTS, MemoryPart};
 use super::notice::TableName;
@@ -14,30 +15,34 @@ impl Node {
         self.regions.entry + self.regions.key(sizes) + sizes.value_total()
     }
 
-    /// Adds a key to the main table and charges it.
+    /// Adds a key of `key_length` bytes.
     pub(super) fn add_key(&mut self, key: KeyRef, key_length: u64, payload: u64, value: StringValue) -> Slot {
+        let (value, field) = self.regions.of_new(value, payload, key_length);
+        self.names[key.keyspace as usize].note(key_length);
+        self.insert_key(key, Sizes::new(key.keyspace, field, payload, value))
+    }
+
+    /// Adds a key to the main table and charges it.
+    pub(super) fn insert_key(&mut self, key: KeyRef, sizes: Sizes) -> Slot {
         self.expand_if_needed(TableName::Main);
         self.rehash_step_of_write(TableName::Main);
-        let (value, field, key_class) = self.regions.of_new(value, payload, key_length);
-        let sizes = Sizes::new(key.keyspace, field, payload, value);
-        self.names[key.keyspace as usize].note(key_length);
         let clock = self.fresh_clock();
         let slot = self.keys.insert(key.id, key.hash, clock, sizes);
         self.main.insert(slot, &mut MainChain(&mut self.keys.entries));
         self.charge_beside_arrays(TableName::Main);
         self.ledger.charge(MemoryPart::Entries, self.regions.entry);
+        let (key_class, value_total) = (self.regions.key(sizes), sizes.value_total());
         self.ledger.charge(MemoryPart::Keys, key_class);
-        self.ledger.charge(MemoryPart::Values, value.total);
-        let bytes = self.regions.entry + key_class + value.total;
+        self.ledger.charge(MemoryPart::Values, value_total);
+        let bytes = self.regions.entry + key_class + value_total;
         let keyspace = &mut self.keyspaces[key.keyspace as usize];
         keyspace.keys += 1;
         keyspace.bytes += bytes;
-        if self.rss.is_exact() {
-            self.note_added_to_heap(slot, sizes);
-        }
+        self.note_added_to_heap(slot, sizes);
         if self.child_active {
             self.note_added_to_child(slot, sizes);
         }
+        self.log_change(Change::Added { slot, hash: key.hash, sizes });
         slot
     }
 
@@ -51,9 +56,7 @@ impl Node {
         self.rehash_step(TableName::Main, 1);
         let link = self.main.remove(slot, &mut MainChain(&mut self.keys.entries));
         self.note_deleted_from(TableName::Main);
-        if self.rss.is_exact() {
-            self.note_deleted_from_heap(slot);
-        }
+        self.note_deleted_from_heap(slot);
         if self.child_active {
             self.note_deleted_to_child(slot, link);
         }
@@ -68,12 +71,14 @@ impl Node {
         keyspace.keys -= 1;
         keyspace.bytes -= bytes;
         self.keys.remove(slot);
+        self.log_change(Change::Deleted { slot });
     }
 
     /// Replaces a key's value and moves the charges; `in_place`: by a command that changes the value it finds.
     pub(super) fn replace_value(&mut self, slot: Slot, payload: u64, value: StringValue, in_place: bool) {
         let before = self.keys.entries[slot as usize].sizes;
         let timed = self.keys.entries[slot as usize].has_ttl();
+        self.log_change(Change::Replaced { slot, payload, value, in_place });
         let value = self.regions.replacing(before, value, payload, timed);
         self.move_value(slot, payload, value, in_place);
     }
@@ -108,9 +113,7 @@ impl Node {
             let bytes = self.key_bytes(after) + self.regions.timed;
             self.pending.add(self.keys.timed[slot as usize].expire_at(), bytes);
         }
-        if self.rss.is_exact() {
-            self.note_replaced_in_heap(slot, before, in_place);
-        }
+        self.note_replaced_in_heap(slot, before, in_place);
         if self.child_active {
             self.note_replaced_to_child(slot, before, in_place);
         }
@@ -144,12 +147,13 @@ impl Node {
         }
         self.keys.timed[slot as usize].set_expire_at(expire_at);
         self.pending.add(expire_at, bytes);
-        if new && self.rss.is_exact() {
+        if new {
             self.note_ttl_added_to_heap(slot);
         }
         if self.child_active {
             self.note_ttl_set_to_child(slot, new);
         }
+        self.log_change(Change::Timed { slot, expire_at });
     }
 
     /// Takes a key's TTL away; the key must have one.
@@ -158,9 +162,7 @@ impl Node {
         let chain = &mut ExpiresChain::of(&mut self.keys);
         let link = self.expires.remove(slot, chain);
         self.note_deleted_from(TableName::Expires);
-        if self.rss.is_exact() {
-            self.note_ttl_removed_from_heap(slot);
-        }
+        self.note_ttl_removed_from_heap(slot);
         if self.child_active {
             self.note_ttl_removed_to_child(slot, link);
         }
@@ -172,6 +174,7 @@ impl Node {
         let keyspace = &mut self.keyspaces[sizes.keyspace as usize];
         keyspace.expires -= 1;
         keyspace.bytes -= self.regions.timed;
+        self.log_change(Change::Untimed { slot });
     }
 
     /// FLUSHALL: every key goes and both tables are freed.
@@ -191,5 +194,6 @@ impl Node {
         for keyspace in &mut self.keyspaces {
             (keyspace.keys, keyspace.expires, keyspace.bytes) = (0, 0, 0);
         }
+        self.log_change(Change::Flushed);
     }
 }

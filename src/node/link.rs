@@ -49,6 +49,36 @@ impl Default for LinkSetup {
 }
 
 impl LinkSetup {
+    /// When work that takes `lasts` and begins at `from` is done: it rests while the consumer is stalled.
+    #[must_use]
+    pub fn done_at(&self, from: SimTime, lasts: Micros) -> SimTime {
+        let mut stalls: Vec<Stall> = self.stalls.clone();
+        stalls.sort_unstable_by_key(|stall| stall.at);
+        let mut end = from + lasts;
+        // Stalls that overlap count once: what is before `seen` has been waited for.
+        let mut seen = from;
+        for stall in stalls.iter().filter(|stall| stall.at + stall.lasts > from) {
+            let begins = stall.at.max(seen);
+            let ends = stall.at + stall.lasts;
+            if begins < end && ends > begins {
+                end += ends.since(begins);
+                seen = ends;
+            }
+        }
+        end
+    }
+
+    /// How long `bytes` take to be read, stalls aside; `share`: at most so many bytes a second.
+    #[must_use]
+    pub fn transfer(&self, bytes: u64, share: Option<u64>) -> Micros {
+        let rate = match self.read_rate {
+            ReadRate::Unlimited | ReadRate::PerSecond(0) => share,
+            ReadRate::PerSecond(rate) => Some(share.map_or(rate, |share| share.min(rate))),
+        };
+        let micros = rate.map_or(0, |rate| u128::from(bytes) * 1_000_000 / u128::from(rate.max(1)));
+        Micros(u64::try_from(micros).unwrap_or(u64::MAX >> 1))
+    }
+
     /// Whether it ever leaves something unread.
     #[must_use]
     pub fn is_slow(&self) -> bool {
@@ -89,7 +119,17 @@ impl Consumer {
     /// from the kernel, and the kernel takes what it has room for.  A span in which a stall begins or ends counts as it
     /// ends.
     pub fn take(&mut self, pending: u64, span: Micros, now: SimTime) -> u64 {
-        let readable = match self.setup.read_rate {
+        self.take_from(pending, span, now, None)
+    }
+
+    /// The same over a network that carries `share` bytes a second for it.
+    pub fn take_from(&mut self, pending: u64, span: Micros, now: SimTime, share: Option<u64>) -> u64 {
+        let rate = match (self.setup.read_rate, share) {
+            (ReadRate::PerSecond(rate), Some(share)) => ReadRate::PerSecond(rate.min(share)),
+            (ReadRate::Unlimited, Some(share)) => ReadRate::PerSecond(share),
+            (rate, None) => rate,
+        };
+        let readable = match rate {
             _ if self.stalled(now) => 0,
             ReadRate::Unlimited => u64::MAX,
             ReadRate::PerSecond(rate) => {
@@ -300,6 +340,22 @@ mod tests {
         assert_eq!(consumer.take(500, Micros(5), SimTime(15)), 100);
         assert_eq!(consumer.take(400, Micros(5), SimTime(20)), 400);
         assert_eq!(consumer.in_kernel(), 0);
+    }
+
+    #[test]
+    fn work_rests_while_the_consumer_is_stalled() {
+        let stalls = vec![
+            Stall { at: SimTime(10), lasts: Micros(10) },
+            Stall { at: SimTime(15), lasts: Micros(10) },
+            Stall { at: SimTime(100), lasts: Micros(5) },
+        ];
+        let link = setup(ReadRate::PerSecond(2), stalls);
+        for (from, lasts, done) in [(0, 5, 5), (0, 10, 10), (0, 11, 26), (12, 4, 29), (30, 70, 100), (30, 71, 106)] {
+            assert_eq!(link.done_at(SimTime(from), Micros(lasts)), SimTime(done), "{from} {lasts}");
+        }
+        assert_eq!(link.transfer(10, None), Micros::from_secs(5));
+        assert_eq!(link.transfer(10, Some(1)), Micros::from_secs(10));
+        assert_eq!(LinkSetup::default().transfer(10, None), Micros(0));
     }
 
     #[test]

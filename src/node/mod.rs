@@ -4,15 +4,18 @@
 //! `tables` (growth and rehash of the two hash tables), `clients`, `cron`, `info`.  The caller moves the clock, sends
 //! commands and runs cron; nothing here knows of scenarios, rates or samples.
 //!
+//! A server can be a replica: it takes the changes of a primary (`changes`) and does nothing by itself.
+//!
 //! A child that lives (`child`) freezes recency and rehash and makes tables avoid growth; what writes then copy is
 //! followed in `cow`.
 //!
 //! Invariant: `used_memory` is the sum of the ledger's parts, checked at every cron in debug builds.
 
-mod aof;
+pub mod aof;
 mod backlog;
 mod by_size;
 mod chained_entries;
+mod changes;
 pub mod child;
 mod child_buckets;
 mod clients;
@@ -31,24 +34,29 @@ pub(crate) mod keys;
 mod keyspace;
 pub mod ledger;
 pub mod link;
+mod mean_field;
 pub mod notice;
 mod output;
 mod output_buffer;
 mod pending;
 pub mod persistence;
 mod pool;
+mod private_buffers;
 mod propagation;
 mod regions;
 pub mod replication;
 pub mod rss;
 mod slabs;
 mod starts;
+mod stream_buffer;
 mod tables;
 
 use crate::layout::string::{self, StringValue};
 use crate::profile::{Allocator, Profile, ShrinkRule, SizeClasses, TableLayout};
 use crate::rng::Xoshiro256PlusPlus;
 use crate::units::Micros;
+pub use changes::Role;
+pub(crate) use changes::{ChangeLog, SentKey};
 pub use clients::{ClientLoad, ClientSetup};
 pub use commands::{KeyRef, Payload, Reply, Write};
 use config::{Costs, MaxmemoryPolicy, ServerConfig, Setting};
@@ -57,6 +65,7 @@ use dict::Dict;
 use eviction::EvictionState;
 use expiry::ExpireCycle;
 pub use info::{KeyspaceState, NodeInfo, PeakRecord};
+pub(crate) use keys::Slot;
 use keys::{Keys, NIL, NO_ID};
 use ledger::{Ledger, MemoryPart};
 use notice::EventKind;
@@ -97,6 +106,8 @@ pub struct NodeSetup<'a> {
     pub sample_interval: Micros,
     /// Replicas.
     pub replicas: &'a [replication::ReplicaSetup],
+    /// Primary, or replica of one.
+    pub role: Role,
     /// The machine.
     pub host: host::HostSetup,
     /// Random numbers of eviction and of LFU counters.
@@ -125,6 +136,8 @@ pub struct Node {
     commands_used: BTreeSet<&'static str>,
     /// One bit for each [`crate::command::Command`] that was run.
     commands_seen: u32,
+    /// The same for each that was propagated.
+    commands_sent: u32,
     rng: Xoshiro256PlusPlus,
     /// The server's clock (µs since 1970).
     now_us: u64,
@@ -150,6 +163,9 @@ pub struct Node {
     replication: replication::Replication,
     aof: aof::Aof,
     defrag: defrag::Defrag,
+    role: Role,
+    /// What a watched replica has still to be sent.
+    changes: Option<Box<ChangeLog>>,
     allocator: Allocator,
     startup: u64,
     /// Script and function caches of an empty server (B).
@@ -200,6 +216,7 @@ impl Node {
             ),
             commands_used: BTreeSet::new(),
             commands_seen: 0,
+            commands_sent: 0,
             rng,
             now_us: epoch_us,
             now_ms: epoch_us / 1000,
@@ -212,10 +229,17 @@ impl Node {
             persistence: persistence::Persistence::new(epoch_us / 1_000_000),
             aof: aof::Aof::default(),
             defrag: defrag::Defrag::default(),
+            role: setup.role,
+            changes: None,
             allocator: setup.allocator,
             names: vec![propagation::Names::default(); setup.ids.len()],
             expired_in: u64::MAX,
-            replication: replication::Replication::new(setup.replicas, classes, epoch_us),
+            replication: replication::Replication::new(
+                setup.replicas,
+                setup.role,
+                stream_buffer::StreamBuffer::new(profile.replication_buffer, classes),
+                epoch_us,
+            ),
             rss: rss::Rss::new(
                 setup.ids.iter().map(|&ids| ids as usize).sum(),
                 setup.allocator,
@@ -239,6 +263,10 @@ impl Node {
         };
         node.update_cached_clock();
         node.ledger.set(MemoryPart::Startup, node.startup);
+        if setup.replicas.iter().any(|replica| replica.attached) {
+            node.note_replica_commands();
+            node.begin_replication();
+        }
         node.charge_clients();
         node.note_peak();
         node
@@ -310,18 +338,18 @@ impl Node {
         }
     }
 
-    /// What `maxmemory` does not count (B): replication buffers beyond the backlog.  The AOF buffer is empty whenever this
-    /// is asked.
+    /// What `maxmemory` does not count (B): replication buffers beyond the backlog, and the AOF buffer.
     #[inline]
     fn not_counted(&self) -> u64 {
-        self.replication.not_counted(self.config.repl_backlog_size.0)
+        self.replication.not_counted(self.config.repl_backlog_size.0) + self.aof_not_counted()
     }
 
     /// Whether memory is over `maxmemory`, were `more` bytes allocated.
     #[inline]
     fn over_limit(&self, more: u64) -> bool {
         let max = self.config.maxmemory.0;
-        max > 0 && self.ledger.used() + more - self.not_counted() > max
+        // A replica ignores it.  Source: `replica-ignore-maxmemory`.
+        max > 0 && self.role == Role::Primary && self.ledger.used() + more - self.not_counted() > max
     }
 
     /// Bytes that a snapshot has to write: keys and values (B).

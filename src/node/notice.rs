@@ -94,6 +94,11 @@ pub enum EventKind {
         /// Why.
         reason: DropReason,
     },
+    /// A replica from which the run is seen began to load what it was sent.
+    LoadingStarted {
+        /// Keys that it was sent.
+        keys: u64,
+    },
     /// A replica follows the stream after a full synchronisation.
     ReplicaOnline {
         /// Its index.

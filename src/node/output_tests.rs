@@ -28,6 +28,7 @@ fn node(outputs: &[OutputSetup], connections: u32, config: ServerConfig) -> Node
         duration: Micros::from_secs(1000),
         sample_interval: Micros::from_secs(1),
         replicas: &[],
+        role: crate::node::Role::Primary,
         host: crate::node::host::HostSetup::default(),
         rng: stream_rng(1, Stream::Eviction),
     })

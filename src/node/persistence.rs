@@ -140,7 +140,8 @@ impl Node {
         self.persistence.failed() && self.config.stop_writes_on_bgsave_error && !self.config.save.is_empty()
     }
 
-    /// How long a snapshot of what is there takes: so much for each key, and its payload at the child's rate.
+    /// How long a snapshot of what is there takes: so much for each key, and its payload at the child's rate, or the disk's
+    /// where that is slower.
     pub(super) fn snapshot_duration(&self) -> Micros {
         let keys_us = self.main.len() * self.costs.snapshot_key_ns / 1000;
         let payload = u128::from(self.payload_bytes());
@@ -151,7 +152,8 @@ impl Node {
                 payload * picos / 1_000_000
             }
         };
-        Micros(keys_us + bytes_us as u64)
+        let disk = self.host.disk_time(self.payload_bytes(), false);
+        Micros(keys_us + bytes_us as u64).max(disk)
     }
 
     /// What `INFO` says of persistence.

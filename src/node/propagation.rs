@@ -8,7 +8,7 @@
 
 use super::keys::Slot;
 use super::{KeyRef, Node, Payload, Write, string};
-use crate::command::Command;
+use crate::command::{COMMANDS, Command};
 use crate::layout::resp;
 
 /// Digits of a Unix time in milliseconds.
@@ -74,10 +74,34 @@ fn propagated(command: Command, key: u64, write: &Write) -> u64 {
     }
 }
 
+/// Name of the command that is propagated for one, without its subcommand.
+fn propagated_name(command: Command) -> &'static str {
+    match command {
+        Command::GetEx | Command::Expire => "PEXPIREAT",
+        Command::GetExPersist => "PERSIST",
+        Command::GetDel => "DEL",
+        other => other.spec().base,
+    }
+}
+
 impl Node {
+    /// Notes that a command was propagated, by its number.
+    #[inline]
+    fn note_sent(&mut self, command: Command) {
+        self.commands_sent |= 1 << command as u32;
+    }
+
+    /// Names of the commands that were propagated so far.
+    pub(crate) fn sent_commands(&self) -> impl Iterator<Item = &'static str> {
+        let sent = self.commands_sent;
+        let rows = COMMANDS.iter().map(|row| row.command);
+        rows.filter(move |&command| sent & (1 << command as u32) != 0).map(propagated_name)
+    }
+
     /// A command that changed a key goes to replicas and to the append-only file.
     #[inline(never)]
     pub(super) fn propagate_command(&mut self, command: Command, key: KeyRef, write: &Write) {
+        self.note_sent(command);
         let known = self.names[key.keyspace as usize].mean();
         let length = if write.key_length > 0 { write.key_length } else { known };
         // The server opens a transaction when the command has deleted an expired key before.
@@ -87,6 +111,7 @@ impl Node {
 
     /// SET … KEEPTTL of a key named by its slot.
     pub(super) fn propagate_overwrite(&mut self, slot: Slot, payload: Payload) {
+        self.note_sent(Command::Set);
         let key = self.mean_key_length(slot);
         self.propagate(resp::command(&[SET, key, length(payload), 7]));
     }
@@ -106,6 +131,7 @@ impl Node {
     /// Out of the way of a server that propagates nothing.
     #[inline(never)]
     fn send_deletion(&mut self, slot: Slot, unlink: bool) {
+        self.note_sent(if unlink { Command::Unlink } else { Command::Del });
         let name = if unlink { 6 } else { DEL };
         self.propagate(resp::command(&[name, self.mean_key_length(slot)]));
     }

@@ -55,20 +55,18 @@ impl Regions {
         matches!(self.layout, KeyLayout::InEntry { .. })
     }
 
-    /// A value as the object of a new key of `key_length` bytes holds it; what [`Sizes::key`] is; class of the key string
-    /// (B).
+    /// A value as the object of a new key of `key_length` bytes holds it, and what [`Sizes::key`] is.
     #[inline]
-    pub(super) fn of_new(&self, value: StringValue, payload: u64, key_length: u64) -> (StringValue, u16, u64) {
+    pub(super) fn of_new(&self, value: StringValue, payload: u64, key_length: u64) -> (StringValue, u16) {
         let request = match self.layout {
             KeyLayout::Separate => sds::request(key_length),
             KeyLayout::InEntry { entry } => entry + sds::growing_request(key_length),
             KeyLayout::InObject(_) => {
                 let value = self.with_key(value, payload, key_length, false);
-                return (value, u16::try_from(key_length).unwrap_or(u16::MAX), 0);
+                return (value, u16::try_from(key_length).unwrap_or(u16::MAX));
             }
         };
-        let class = self.classes.class(request);
-        (value, (class / 8) as u16, class)
+        (value, (self.classes.class(request) / 8) as u16)
     }
 
     /// Class of the key string (B).

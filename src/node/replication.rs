@@ -6,23 +6,24 @@
 //! meanwhile waits for it.  Where that is more than the limit allows the replica is dropped again before it is online, for
 //! ever.
 //!
-//! Left out: the replica's own memory; replicas of replicas.
+//! Left out: replicas of replicas.  The replica's own memory: see `changes`.
 //! Source: redis 7.0.15 `src/replication.c`; dynamics specification, sections 1.7 and 6.
 
-use super::Node;
-use super::backlog::{Backlog, TRIM_BEFORE_SLEEP, TRIM_ON_FEED};
+mod sync;
+
+use super::backlog::{TRIM_BEFORE_SLEEP, TRIM_ON_FEED};
 use super::child::ChildKind;
 use super::ledger::MemoryPart;
-use super::link::{ClientClass, Consumer, LimitWatch, LinkSetup, OutputLimit, ReadRate};
+use super::link::{ClientClass, Consumer, LimitWatch, LinkSetup, OutputLimit};
 use super::notice::EventKind;
+use super::stream_buffer::StreamBuffer;
+use super::{Node, Role};
+use crate::profile::ReplicationBuffer;
 use crate::units::{Bytes, Micros};
 
 /// A replica hears of a new primary after this (µs).  Source: Sentinel asks for `INFO` every second during a failover, and
 /// then sends `REPLICAOF` (`sentinelSendPeriodicCommands`).
 const TOLD_US: u64 = 1_000_000;
-/// Time to load a key, and ten bytes of it (ns).  *measured*: `DEBUG RELOAD` of 7.0.15, values of 100 and 1000 bytes.
-const LOAD_KEY_NS: u64 = 1_800;
-const LOAD_TEN_BYTES_NS: u64 = 17;
 /// `*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n`: once after each full synchronisation (B).
 const SELECT: u64 = 23;
 /// `*1\r\n$4\r\nPING\r\n` (B), and the seconds between two.  Source: `repl-ping-replica-period`.
@@ -70,7 +71,7 @@ impl DropReason {
 
 /// Where a replica is.  Instants are µs of the server's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+pub(crate) enum ReplicaState {
     /// Not there, and not about to come.
     Away,
     /// Dropped; it comes back then.
@@ -79,8 +80,8 @@ enum State {
     WaitsForFork { since: u64 },
     /// The child sends it the data (diskless), or writes them to disk.
     Saves,
-    /// The file is sent, or loaded, until then; it reads nothing of the stream.
-    Loads { until: u64 },
+    /// The file is sent until the first instant, and loaded until the second; it reads nothing of the stream.
+    Loads { from: u64, until: u64 },
     /// It follows the stream.
     Online,
 }
@@ -89,7 +90,7 @@ enum State {
 struct Replica {
     consumer: Consumer,
     link: LinkSetup,
-    state: State,
+    state: ReplicaState,
     /// Stream sent to it, into the kernel.
     sent: u64,
     /// Where in the stream its data set began: its own backlog has nothing older.
@@ -104,16 +105,21 @@ struct Replica {
 }
 
 impl Replica {
+    /// Stream that it has read.
+    fn read(&self) -> u64 {
+        self.sent - self.consumer.in_kernel().min(self.sent)
+    }
+
     /// Whether the primary keeps the stream for it.
     fn is_fed(&self) -> bool {
-        matches!(self.state, State::Saves | State::Loads { .. } | State::Online)
+        matches!(self.state, ReplicaState::Saves | ReplicaState::Loads { .. } | ReplicaState::Online)
     }
 }
 
 /// Replication at run time.
 #[derive(Debug)]
 pub(super) struct Replication {
-    backlog: Backlog,
+    backlog: StreamBuffer,
     replicas: Vec<Replica>,
     last_us: u64,
     /// A replica has ever attached: the backlog exists.
@@ -122,6 +128,8 @@ pub(super) struct Replication {
     select_due: bool,
     /// The second in which cron last ran.
     second: u64,
+    /// When a replica was last there (µs).
+    last_replica_us: u64,
 }
 
 /// What `INFO` says of replication.
@@ -140,11 +148,11 @@ pub struct ReplicationInfo {
 }
 
 impl Replication {
-    pub(super) fn new(setups: &[ReplicaSetup], classes: crate::profile::SizeClasses, now_us: u64) -> Replication {
+    pub(super) fn new(setups: &[ReplicaSetup], role: Role, backlog: StreamBuffer, now_us: u64) -> Replication {
         let replica = |setup: &ReplicaSetup| Replica {
             consumer: Consumer::new(setup.link.clone()),
             link: setup.link.clone(),
-            state: if setup.attached { State::Online } else { State::Away },
+            state: if setup.attached { ReplicaState::Online } else { ReplicaState::Away },
             sent: 0,
             synced: 0,
             resumes: setup.attached,
@@ -153,12 +161,14 @@ impl Replication {
             failed: 0,
         };
         Replication {
-            backlog: Backlog::new(classes),
+            backlog,
             replicas: setups.iter().map(replica).collect(),
             last_us: now_us,
-            begun: setups.iter().any(|setup| setup.attached),
+            // A replica keeps a backlog too, for the day on which it is promoted.
+            begun: role == Role::Replica || setups.iter().any(|setup| setup.attached),
             select_due: true,
             second: now_us / 1_000_000,
+            last_replica_us: now_us,
         }
     }
 
@@ -168,10 +178,10 @@ impl Replication {
         self.begun
     }
 
-    /// The first offset that some replica still needs.
-    fn unsent(&self) -> u64 {
+    /// Frees what nobody needs.
+    fn trim(&mut self, size: u64, most: u64) {
         let fed = self.replicas.iter().filter(|replica| replica.is_fed());
-        fed.map(|replica| replica.sent).min().unwrap_or(self.backlog.offset())
+        self.backlog.trim(fed.map(|replica| replica.sent), size, most);
     }
 
     /// Bytes that the kernel holds for replicas (B).
@@ -201,11 +211,9 @@ impl Node {
 
     /// Adds bytes to the stream.
     fn feed_stream(&mut self, bytes: u64) {
-        if self.replication.backlog.append(bytes) > 0 {
+        if self.replication.backlog.append(bytes, self.config.repl_backlog_size.0) {
             self.check_replicas(DropCheck::Append);
-            let unsent = self.replication.unsent();
-            let size = self.config.repl_backlog_size.0;
-            self.replication.backlog.trim(unsent, size, TRIM_ON_FEED);
+            self.replication.trim(self.config.repl_backlog_size.0, TRIM_ON_FEED);
             self.charge_replication();
         }
     }
@@ -221,17 +229,18 @@ impl Node {
         let span = Micros(now_us.saturating_sub(replication.last_us));
         replication.last_us = now_us;
         let offset = replication.backlog.offset();
+        let online = replication.replicas.iter().filter(|r| r.state == ReplicaState::Online).count() as u64;
+        let share = self.host.setup.network_rate.map(|rate| rate / online.max(1));
         for replica in &mut replication.replicas {
-            if replica.state == State::Online {
+            if replica.state == ReplicaState::Online {
                 let pending = offset - replica.sent;
-                replica.sent += replica.consumer.take(pending, span, now);
+                replica.sent += replica.consumer.take_from(pending, span, now, share);
                 if !replica.consumer.stalled(now) {
                     replica.heard = now_us;
                 }
             }
         }
-        let unsent = replication.unsent();
-        replication.backlog.trim(unsent, self.config.repl_backlog_size.0, TRIM_BEFORE_SLEEP);
+        replication.trim(self.config.repl_backlog_size.0, TRIM_BEFORE_SLEEP);
         self.charge_replication();
     }
 
@@ -239,7 +248,9 @@ impl Node {
     fn check_replicas(&mut self, check: DropCheck) {
         let limit = self.config.client_output_buffer_limit.of(ClientClass::Replica);
         // Source: checkClientOutputBufferLimits: the backlog alone must not drop a replica.
-        let hard = if limit.hard.0 > 0 { limit.hard.0.max(self.config.repl_backlog_size.0) } else { 0 };
+        let shared = self.profile.replication_buffer == ReplicationBuffer::Shared;
+        let least = if shared && limit.hard.0 > 0 { self.config.repl_backlog_size.0 } else { 0 };
+        let hard = limit.hard.0.max(least);
         let limit = OutputLimit { hard: Bytes(hard), ..limit };
         let now = self.sim_time();
         for index in 0..self.replication.replicas.len() {
@@ -253,7 +264,7 @@ impl Node {
                 self.drop_replica(index, usage, if hard { DropReason::HardLimit } else { DropReason::SoftLimit });
             } else if check == DropCheck::Cron {
                 let silent = self.now_us.saturating_sub(self.replication.replicas[index].heard);
-                let follows = self.replication.replicas[index].state == State::Online;
+                let follows = self.replication.replicas[index].state == ReplicaState::Online;
                 if follows && silent > self.config.repl_timeout * 1_000_000 {
                     self.drop_replica(index, usage, DropReason::Timeout);
                 }
@@ -264,11 +275,11 @@ impl Node {
     fn drop_replica(&mut self, index: usize, usage: u64, reason: DropReason) {
         let now = self.sim_time();
         let replica = &mut self.replication.replicas[index];
-        let online = replica.state == State::Online;
+        let online = replica.state == ReplicaState::Online;
         // What the kernel holds still reaches it (measured: a frozen replica resumes after 4 MB more than it had read); what
         // a dead primary's kernel held does not.
         if reason == DropReason::Failover {
-            replica.sent -= replica.consumer.in_kernel().min(replica.sent);
+            replica.sent = replica.read();
         }
         replica.resumes = online;
         replica.consumer.close();
@@ -276,7 +287,7 @@ impl Node {
         let stall = replica.link.stalls.iter().find(|stall| stall.at <= now && now < stall.at + stall.lasts);
         let free = stall.map_or(0, |stall| (stall.at + stall.lasts).0 + self.epoch_us);
         let told = if reason == DropReason::Failover { TOLD_US } else { 0 };
-        replica.state = State::Returns { at: free.max(self.now_us + told) };
+        replica.state = ReplicaState::Returns { at: free.max(self.now_us + told) };
         let failed = !online && reason != DropReason::Failover;
         replica.failed = if online { 0 } else { replica.failed + u32::from(failed) };
         let looped = failed && replica.failed == LOOP;
@@ -289,7 +300,7 @@ impl Node {
             self.note_event(EventKind::ResyncLoop { replica: index });
         }
         // Source: a child that sends to sockets is killed when its last replica is gone.
-        let saving = self.replication.replicas.iter().any(|replica| replica.state == State::Saves);
+        let saving = self.replication.replicas.iter().any(|replica| replica.state == ReplicaState::Saves);
         if !online && !saving && self.config.repl_diskless_sync && self.child_kind() == Some(ChildKind::Sync) {
             self.end_child(false);
         }
@@ -305,16 +316,20 @@ impl Node {
         let now_us = self.now_us;
         for index in 0..self.replication.replicas.len() {
             match self.replication.replicas[index].state {
-                State::Returns { at } if now_us >= at => self.reconnect(index),
-                State::Loads { until } if now_us >= until => {
+                ReplicaState::Returns { at } if now_us >= at => self.reconnect(index),
+                ReplicaState::Loads { until, .. } if now_us >= until => {
                     let replica = &mut self.replication.replicas[index];
-                    replica.state = State::Online;
+                    replica.state = ReplicaState::Online;
                     (replica.heard, replica.failed) = (now_us, 0);
                     self.note_event(EventKind::ReplicaOnline { replica: index });
                 }
                 _ => {}
             }
         }
+        let away = |r: &Replica| matches!(r.state, ReplicaState::Away | ReplicaState::Returns { .. });
+        let connected = self.replication.replicas.iter().filter(|r| !away(r)).count() as u64;
+        self.clients.set_replicas(connected);
+        self.charge_clients();
         let second = now_us / 1_000_000;
         if second != std::mem::replace(&mut self.replication.second, second) {
             let connected = self.replication.replicas.iter().any(Replica::is_fed);
@@ -322,116 +337,54 @@ impl Node {
                 self.feed_stream(PING);
             }
             self.start_sync();
+            self.forget_backlog();
         }
         if !self.config.repl_diskless_sync {
             self.start_sync();
         }
     }
 
-    /// A replica asks for the rest of the stream.
-    fn reconnect(&mut self, index: usize) {
-        let backlog = &self.replication.backlog;
-        let sent = self.replication.replicas[index].sent;
-        let replica = &mut self.replication.replicas[index];
-        replica.heard = self.now_us;
-        if self.replication.begun && replica.resumes && sent >= backlog.start() && sent <= backlog.offset() {
-            replica.state = State::Online;
-            self.counters.sync_partial_ok += 1;
-        } else {
-            replica.state = State::WaitsForFork { since: self.now_us };
-            self.counters.sync_full += 1;
-            self.replication.begun = true;
+    /// A backlog that no replica has needed for `repl-backlog-ttl` is freed, and with it what replicas could resume.
+    /// Source: `replicationCron`, `freeReplicationBacklog`.
+    fn forget_backlog(&mut self) {
+        let replication = &mut self.replication;
+        let there = |r: &Replica| r.is_fed() || matches!(r.state, ReplicaState::WaitsForFork { .. });
+        if replication.replicas.iter().any(there) {
+            replication.last_replica_us = self.now_us;
+        }
+        let (idle, ttl) =
+            (self.now_us - replication.last_replica_us, self.config.repl_backlog_ttl.saturating_mul(1_000_000));
+        if replication.begun && self.role == Role::Primary && ttl > 0 && idle > ttl {
+            replication.begun = false;
+            replication.replicas.iter_mut().for_each(|replica| replica.resumes = false);
+            self.restart_backlog();
         }
     }
 
-    /// Forks for the replicas that wait, when no child lives and, diskless, the first has waited for the delay.
-    fn start_sync(&mut self) {
-        let delay = if self.config.repl_diskless_sync { self.config.repl_diskless_sync_delay * 1_000_000 } else { 0 };
-        let waits = self.replication.replicas.iter().filter_map(|replica| match replica.state {
-            State::WaitsForFork { since } => Some(since),
-            _ => None,
-        });
-        let Some(first) = waits.min() else { return };
-        if self.now_us < first + delay || self.child_kind().is_some() {
-            return;
-        }
-        let mut lasts = self.snapshot_duration();
-        if self.config.repl_diskless_sync {
-            lasts = lasts.max(self.slowest_transfer());
-        }
-        if !self.start_child(ChildKind::Sync, Some(lasts)) {
-            return;
-        }
-        self.replication.select_due = true;
-        let (offset, now_us) = (self.replication.backlog.offset(), self.now_us);
-        for replica in &mut self.replication.replicas {
-            if matches!(replica.state, State::WaitsForFork { .. }) {
-                replica.state = State::Saves;
-                (replica.sent, replica.synced, replica.heard) = (offset, offset, now_us);
-            }
-        }
-    }
-
-    /// How long the slowest of the replicas that wait takes to be sent everything.
-    fn slowest_transfer(&self) -> Micros {
-        let payload = u128::from(self.payload_bytes());
-        let spans =
-            self.replication.replicas.iter().filter(|r| matches!(r.state, State::WaitsForFork { .. } | State::Saves));
-        let spans = spans.map(|replica| match replica.link.read_rate {
-            ReadRate::Unlimited | ReadRate::PerSecond(0) => 0,
-            ReadRate::PerSecond(rate) => payload * 1_000_000 / u128::from(rate),
-        });
-        Micros(spans.max().unwrap_or(0) as u64)
-    }
-
-    /// The child of a synchronisation has ended.
-    pub(super) fn sync_child_ended(&mut self, succeeded: bool) {
-        let load = (self.main.len() * LOAD_KEY_NS + self.payload_bytes() * LOAD_TEN_BYTES_NS / 10) / 1000;
-        let transfer = if self.config.repl_diskless_sync { Micros(0) } else { self.slowest_transfer() };
-        let until = self.now_us + transfer.0 + load;
-        for replica in &mut self.replication.replicas {
-            if replica.state == State::Saves {
-                replica.state = if succeeded { State::Loads { until } } else { State::Returns { at: self.now_us } };
-            }
-        }
-    }
-
-    /// A replica attaches for the first time.
-    pub fn replica_attach(&mut self, index: usize) {
-        if self.replication.replicas[index].state == State::Away {
-            self.replication.replicas[index].resumes = false;
-            self.reconnect(index);
-        }
-    }
-
-    /// The primary is gone and the first replica that is in sync takes its place, with the same data and the part of the
-    /// stream that it has received since its own synchronisation, at most a backlog's size.  Every other replica has to
-    /// find its place in that; one that is ahead of it has a history that the new primary does not know.
-    /// Source: `shiftReplicationId`, `masterTryPartialResync`.
-    pub fn failover(&mut self) {
-        let Some(promoted) = self.replication.replicas.iter().position(|r| r.state == State::Online) else { return };
-        let new = &self.replication.replicas[promoted];
-        let end = new.sent - new.consumer.in_kernel().min(new.sent);
-        let start = new.synced.max(end.saturating_sub(self.config.repl_backlog_size.0));
-        for index in 0..self.replication.replicas.len() {
-            if index != promoted && self.replication.replicas[index].is_fed() {
-                let usage = self.replication.backlog.usage(self.replication.replicas[index].sent);
-                self.drop_replica(index, usage, DropReason::Failover);
-            }
-            let replica = &mut self.replication.replicas[index];
-            replica.resumes &= replica.sent <= end;
-            if matches!(replica.state, State::WaitsForFork { .. }) {
-                replica.state = State::Returns { at: self.now_us + TOLD_US };
-            }
-        }
-        let replica = &mut self.replication.replicas[promoted];
-        replica.consumer.close();
-        (replica.state, replica.resumes) = (State::Away, false);
-        self.replication.backlog.go_back(start, end);
-        self.replication.select_due = true;
+    /// The backlog begins anew, empty.
+    pub(super) fn restart_backlog(&mut self) {
+        self.replication.backlog.clear();
         self.charge_replication();
-        // A replica does not evict; a primary does, at once.
-        self.perform_evictions();
+    }
+
+    /// Where a replica is.
+    pub(crate) fn replica_state(&self, index: usize) -> ReplicaState {
+        self.replication.replicas[index].state
+    }
+
+    /// Stream that a replica has read.
+    pub(crate) fn replica_read(&self, index: usize) -> u64 {
+        self.replication.replicas[index].read()
+    }
+
+    /// Stream since the start.
+    pub(crate) fn stream_offset(&self) -> u64 {
+        self.replication.backlog.offset()
+    }
+
+    /// Where the backlog begins.
+    pub(crate) fn stream_start(&self) -> u64 {
+        self.replication.backlog.start()
     }
 
     /// What `INFO` says of replication.
@@ -441,11 +394,12 @@ impl Node {
         let replication = &self.replication;
         let total = if replication.begun { replication.backlog.total() } else { 0 };
         let connected = replication.replicas.iter().filter(|replica| replica.is_fed()).count() as u64;
+        let for_replicas = replication.backlog.for_replicas(size, connected).min(total);
         ReplicationInfo {
-            mem_clients_slaves: if connected > 0 { total.saturating_sub(size) } else { 0 },
-            mem_replication_backlog: total - if connected > 0 { total.saturating_sub(size) } else { 0 },
+            mem_clients_slaves: for_replicas,
+            mem_replication_backlog: total - for_replicas + replication.backlog.index_bytes(),
             mem_total_replication_buffers: total,
-            mem_not_counted_for_evict: replication.not_counted(size),
+            mem_not_counted_for_evict: self.not_counted(),
             connected_slaves: connected,
         }
     }

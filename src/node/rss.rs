@@ -1,23 +1,20 @@
 //! Resident memory: what the allocator holds for the keys and tables, and what the process holds besides.
 //!
-//! With up to two million ids every region's slab is known (see `slabs`).  Beyond, each kind of memory is followed as a
-//! whole: it keeps the pages of its high-water mark, and gives back those in which nothing is left, which after random
-//! frees are the share (1 − p)^r of slabs of r regions at a filling of p.  glibc has no slabs: its heap keeps the most that it
-//! ever took, and serves any size from what was freed.
+//! With up to two million ids every region's slab is known (see `slabs`).  Beyond, each size class is followed as a whole
+//! (see `mean_field`).  glibc has no slabs: its heap keeps the most that it ever took, and serves any size from what was freed.
 //! Source: dynamics specification, sections 5.3 to 5.5.
 
 use super::Node;
 use super::keys::{Region, Sizes, Slot};
 use super::ledger::{KEYSPACE_PARTS, MemoryPart};
+use super::mean_field::MeanField;
 use super::slabs::{Place, Slabs};
-use crate::profile::{Allocator, CHUNK_HEADER};
+use crate::profile::{Allocator, CHUNK_HEADER, TableLayout};
 
 /// Ids up to which regions are followed one by one.
 const EXACT_KEYS: usize = 2_000_000;
 /// The largest object with its value in it (B).
 const EMBEDDED_MOST: u64 = 128;
-/// Regions of a typical slab: 128 for classes of 32, 160 and 224 bytes.
-const TYPICAL_REGIONS: f64 = 128.0;
 /// What the allocator's own structures take (B).  *measured*: `allocator_resident` less `allocator_active` of idle
 /// servers, the same within 4 % on 7.0.15 (both allocators) and 7.2.6.
 const METADATA: u64 = 2_600_000;
@@ -50,8 +47,8 @@ pub(super) type Places = [Place; 5];
 pub(super) enum Heap {
     /// Region by region; by slot.
     Exact { slabs: Slabs, places: Vec<Places> },
-    /// As a whole: bytes of pages held for each of [`KEYSPACE_PARTS`].
-    MeanField([u64; KEYSPACE_PARTS.len()]),
+    /// Class by class.
+    MeanField(MeanField),
     /// glibc's heap: the most that chunks ever took, since freed chunks are used again and only the heap's end is given
     /// back (B).  Bucket arrays are mappings, and come and go.
     HighWater(u64),
@@ -72,7 +69,7 @@ impl Rss {
         } else if ids <= EXACT_KEYS {
             Heap::Exact { slabs: Slabs::new(cache_oblivious), places: Vec::new() }
         } else {
-            Heap::MeanField([0; KEYSPACE_PARTS.len()])
+            Heap::MeanField(MeanField::default())
         };
         Rss { heap, process: ProcessMemory::of(allocator) }
     }
@@ -87,12 +84,6 @@ impl Rss {
         &mut self.heap
     }
 
-    /// Whether regions are followed one by one.
-    #[inline]
-    pub(super) fn is_exact(&self) -> bool {
-        matches!(self.heap, Heap::Exact { .. })
-    }
-
     /// Dirty pages of the allocator (B).
     pub(super) fn dirty_bytes(&self) -> u64 {
         match &self.heap {
@@ -105,29 +96,46 @@ impl Rss {
     pub(super) fn resident_by_class(&self) -> Vec<(u64, u64)> {
         match &self.heap {
             Heap::Exact { slabs, .. } => slabs.resident_by_class().collect(),
-            Heap::MeanField(_) | Heap::HighWater(_) => Vec::new(),
+            Heap::MeanField(field) => field.held_by_class().collect(),
+            Heap::HighWater(_) => Vec::new(),
         }
     }
 
     fn allocate(&mut self, slot: Slot, region: Region, class: u64) {
-        let Heap::Exact { slabs, places } = &mut self.heap else { return };
-        if places.len() <= slot as usize {
-            places.resize(slot as usize + 1, Places::default());
+        match &mut self.heap {
+            Heap::Exact { slabs, places } => {
+                if places.len() <= slot as usize {
+                    places.resize(slot as usize + 1, Places::default());
+                }
+                places[slot as usize][region as usize] = slabs.allocate(class);
+            }
+            Heap::MeanField(field) => field.allocate(class),
+            Heap::HighWater(_) => {}
         }
-        places[slot as usize][region as usize] = slabs.allocate(class);
     }
 
     fn free(&mut self, slot: Slot, region: Region, class: u64) {
-        let Heap::Exact { slabs, places } = &mut self.heap else { return };
-        slabs.free(class, places[slot as usize][region as usize]);
+        match &mut self.heap {
+            Heap::Exact { slabs, places } => slabs.free(class, places[slot as usize][region as usize]),
+            Heap::MeanField(field) => field.free(class),
+            Heap::HighWater(_) => {}
+        }
     }
 
     /// A region is allocated anew, then the old one freed.
     fn renew(&mut self, slot: Slot, region: Region, from: u64, to: u64) {
-        let Heap::Exact { slabs, places } = &mut self.heap else { return };
-        let place = &mut places[slot as usize][region as usize];
-        let old = std::mem::replace(place, slabs.allocate(to));
-        slabs.free(from, old);
+        match &mut self.heap {
+            Heap::Exact { slabs, places } => {
+                let place = &mut places[slot as usize][region as usize];
+                let old = std::mem::replace(place, slabs.allocate(to));
+                slabs.free(from, old);
+            }
+            Heap::MeanField(field) if from != to => {
+                field.allocate(to);
+                field.free(from);
+            }
+            Heap::MeanField(_) | Heap::HighWater(_) => {}
+        }
     }
 }
 
@@ -149,12 +157,15 @@ impl Node {
     #[must_use]
     pub fn allocator_info(&self) -> AllocatorInfo {
         let followed: u64 = KEYSPACE_PARTS.iter().map(|&part| self.ledger.part(part)).sum();
-        let others = self.ledger.used() - followed + self.beside_arrays.iter().sum::<u64>();
+        let others = self.ledger.used() - followed;
+        // Child buckets, or entries of shared buckets, whose places are not followed.
+        let beside: u64 = self.beside_arrays.iter().sum();
+        let beside_tables = if self.profile.table_layout == TableLayout::Buckets { 0 } else { beside };
         let (cached, held, dirty, metadata) = match &self.rss.heap {
             Heap::Exact { slabs, .. } => {
-                (slabs.cached_bytes(), slabs.active_bytes(), slabs.dirty_bytes(), slabs.metadata_bytes())
+                (slabs.cached_bytes(), slabs.active_bytes() + beside, slabs.dirty_bytes(), slabs.metadata_bytes())
             }
-            Heap::MeanField(held) => (0, held.iter().sum::<u64>().max(followed), 0, 0),
+            Heap::MeanField(field) => (0, (field.held() + self.tables_bytes() + beside_tables).max(followed), 0, 0),
             Heap::HighWater(most) => return self.glibc_info(*most),
         };
         let allocated = self.ledger.used() + cached;
@@ -203,18 +214,17 @@ impl Node {
     /// Cron's part: dirty pages decay; a heap that is followed as a whole is fitted to what lives.
     pub(super) fn rss_cron(&mut self) {
         let now_us = self.now_us;
-        let live = KEYSPACE_PARTS.map(|part| self.ledger.part(part));
         let chunks = self.glibc_chunks();
         match &mut self.rss.heap {
             Heap::HighWater(most) => *most = chunks.max(*most),
             Heap::Exact { slabs, .. } => slabs.tick(now_us),
-            Heap::MeanField(held) => {
-                for (held, (live, part)) in held.iter_mut().zip(live.into_iter().zip(KEYSPACE_PARTS)) {
-                    let is_table = matches!(part, MemoryPart::MainTable | MemoryPart::ExpiresTable);
-                    *held = if is_table { live } else { fitted(*held, live) };
-                }
-            }
+            Heap::MeanField(field) => field.fit(),
         }
+    }
+
+    /// Bucket arrays (B).
+    fn tables_bytes(&self) -> u64 {
+        self.ledger.part(MemoryPart::MainTable) + self.ledger.part(MemoryPart::ExpiresTable)
     }
 
     /// `MEMORY PURGE`.
@@ -291,50 +301,8 @@ impl Node {
                 slabs.clear();
                 places.clear();
             }
-            Heap::MeanField(held) => *held = [0; KEYSPACE_PARTS.len()],
+            Heap::MeanField(field) => *field = MeanField::default(),
             Heap::HighWater(most) => *most = 0,
         }
-    }
-}
-
-/// Bytes of pages that stay held for `live` bytes where `held` were (B).
-fn fitted(held: u64, live: u64) -> u64 {
-    if live >= held {
-        return live;
-    }
-    let filling = live as f64 / held as f64;
-    let empty = (1.0 - filling).powf(TYPICAL_REGIONS);
-    ((held as f64 * (1.0 - empty)) as u64).max(live)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rand::{RngExt, SeedableRng};
-
-    #[test]
-    fn the_mean_field_agrees_with_exact_slabs_after_random_frees() {
-        let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(9);
-        // With fewer regions left the thread cache, 200 regions, weighs.
-        for share in [0.3, 0.9, 0.95, 0.98] {
-            let mut slabs = Slabs::new(false);
-            let mut places: Vec<Place> = (0..200_000).map(|_| slabs.allocate(224)).collect();
-            let full = slabs.active_bytes();
-            for i in 0..places.len() {
-                let other = rng.random_range(i..places.len());
-                places.swap(i, other);
-            }
-            let gone = (200_000.0 * share) as usize;
-            places.drain(..gone).for_each(|place| slabs.free(224, place));
-            let mean = fitted(full, (200_000 - gone) as u64 * 224);
-            let error = mean as f64 / slabs.active_bytes() as f64 - 1.0;
-            assert!(error.abs() < 0.03, "{share}: {mean} for {}", slabs.active_bytes());
-        }
-    }
-
-    #[test]
-    fn growth_needs_what_lives() {
-        assert_eq!(fitted(100, 150), 150);
-        assert_eq!(fitted(0, 0), 0);
     }
 }

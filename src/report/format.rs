@@ -76,6 +76,7 @@ pub fn event(kind: &EventKind) -> String {
         EventKind::ReplicaDropped { replica, usage, reason } => {
             format!("replica {} dropped by {}, {} waiting", replica + 1, reason.label(), size(*usage))
         }
+        EventKind::LoadingStarted { keys } => format!("loading begins, {} keys", count(*keys)),
         EventKind::ReplicaOnline { replica } => format!("replica {} is in sync again", replica + 1),
         EventKind::ResyncLoop { replica } => format!("replica {} synchronises in a loop", replica + 1),
         EventKind::Scenario(label) => label.clone(),
@@ -166,6 +167,7 @@ pub fn event_word(kind: &EventKind) -> &'static str {
         EventKind::ForkFailed { .. } => "fork_failed",
         EventKind::OomKilled { .. } => "oom_killed",
         EventKind::ReplicaDropped { .. } => "replica_dropped",
+        EventKind::LoadingStarted { .. } => "loading_started",
         EventKind::ReplicaOnline { .. } => "replica_online",
         EventKind::ResyncLoop { .. } => "resync_loop",
         EventKind::Scenario(_) => "scenario",

@@ -52,6 +52,7 @@ const END: &[Figure] = &[
     ("total_forks", |r| r.end.counters.total_forks as f64),
     ("aof_current_size", |r| r.end.persistence.aof_current_size as f64),
     ("aof_last_cow_size", |r| r.end.persistence.aof_last_cow_size as f64),
+    ("aof_delayed_fsync", |r| r.end.counters.aof_delayed_fsync as f64),
     ("active_defrag_hits", |r| r.end.persistence.active_defrag_hits as f64),
     ("oom_kills", |r| r.end.counters.oom_kills as f64),
 ];
@@ -69,7 +70,7 @@ pub fn summary_json(findings: &Findings, cost: &Cost) -> String {
         "scenario": {
             "path": findings.path, "sha256": scenario.sha256, "title": scenario.title, "seed": scenario.seed,
             "runs": scenario.runs, "scale": 1.0, "profile": scenario.profile.name,
-            "allocator": scenario.allocator.name(),
+            "allocator": scenario.allocator.name(), "view": scenario.seen_from_replica().unwrap_or("primary"),
         },
         "verdict": {
             "status": verdict.status.name(), "failures": verdict.failures, "driver": verdict.driver,
@@ -182,6 +183,7 @@ fn detail(kind: &EventKind) -> Value {
         EventKind::ReplicaDropped { replica, usage, reason } => {
             json!({"replica": replica, "usage": usage, "reason": format!("{reason:?}").to_lowercase()})
         }
+        EventKind::LoadingStarted { keys } => json!({"keys": keys}),
         EventKind::ReplicaOnline { replica } | EventKind::ResyncLoop { replica } => json!({"replica": replica}),
         EventKind::Scenario(label) => json!({"event": label}),
         EventKind::ClientDisconnected { class, connections, omem, reason, .. } => json!({

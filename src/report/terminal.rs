@@ -3,7 +3,7 @@
 use super::{Cost, format};
 use crate::analysis::{Findings, Status, series};
 use crate::record::{EventKind, HostPart, Run};
-use crate::units::Micros;
+use crate::units::{Micros, counted};
 use std::fmt::Write as _;
 
 /// Less headroom than this reads as none (share of the peak).
@@ -53,8 +53,9 @@ fn verdict(findings: &Findings, run: &Run, color: bool, out: &mut String) {
     let scenario = &findings.scenario;
     let rule = "─".repeat(WIDTH);
     let _ = writeln!(out, "{rule}\n  {word}     {}", scenario.title);
+    let seen = scenario.seen_from_replica().map_or(String::new(), |name| format!(", seen from the replica {name}"));
     let server = format!(
-        "{} ({}), {} simulated, seed {}",
+        "{} ({}), {} simulated, seed {}{seen}",
         scenario.profile.name,
         scenario.allocator.name(),
         scenario.duration,
@@ -70,7 +71,10 @@ fn verdict(findings: &Findings, run: &Run, color: bool, out: &mut String) {
         verdict.driver
     );
     let limit = run.end.maxmemory;
-    if limit > 0 {
+    if limit > 0 && scenario.seen_from_replica().is_some() {
+        let _ =
+            writeln!(out, "  limit    maxmemory {}, which a replica ignores until it is promoted", format::size(limit));
+    } else if limit > 0 {
         let _ = writeln!(out, "  limit    maxmemory {}: {}", format::size(limit), headroom(findings));
     } else {
         out.push_str("  limit    no maxmemory\n");
@@ -203,7 +207,8 @@ fn of_the_kernel(run: &Run) -> Vec<String> {
             _ => None,
         });
         let most = format::size(forks.max().unwrap_or(0));
-        lines.push(format!("{} forks; copy-on-write at most {most}", format::count(counters.total_forks)));
+        let forks = counted(counters.total_forks, "fork");
+        lines.push(format!("{forks}; copy-on-write at most {most}"));
     }
     let wasted = run.end.allocator.rss.saturating_sub(run.end.used_memory);
     let ratio = series::ratio(run.end.allocator.rss, run.end.used_memory);

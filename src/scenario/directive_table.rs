@@ -1,5 +1,6 @@
 //! The table of redis.conf's directives, by name.
 
+use crate::node::aof::Appendfsync;
 use crate::node::config::{MaxmemoryPolicy, Setting};
 use crate::node::link::{ClientClass, MaxmemoryClients, OutputLimit};
 use crate::node::persistence::SavePoint;
@@ -154,12 +155,11 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("aof_rewrite_cpulist", Kind::Text),
     irrelevant("appenddirname", Kind::Text),
     irrelevant("appendfilename", Kind::Text),
-    matters(
-        "appendfsync",
-        Kind::Choice(&["always", "everysec", "no"]),
-        &["everysec"],
-        "how much of the AOF waits for the disk, and what a kill loses",
-    ),
+    modelled("appendfsync", Kind::Choice(&["always", "everysec", "no"]), |text| {
+        let modes = [("always", Appendfsync::Always), ("everysec", Appendfsync::Everysec), ("no", Appendfsync::No)];
+        let mode = modes.iter().find(|(name, _)| text.eq_ignore_ascii_case(name));
+        mode.map(|&(_, mode)| Setting::Appendfsync(mode))
+    }),
     modelled("appendonly", Kind::Switch, |text| switch(text).map(Setting::Appendonly)),
     modelled("auto-aof-rewrite-min-size", Kind::Memory, |text| Bytes::parse(text).map(Setting::AutoAofRewriteMinSize)),
     modelled("auto-aof-rewrite-percentage", Kind::Integer(0, i32::MAX as i64), |text| {
@@ -242,7 +242,7 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     modelled("maxmemory-samples", Kind::Integer(1, 64), |text| text.parse().ok().map(Setting::MaxmemorySamples)),
     irrelevant("min-replicas-max-lag", Kind::Text),
     irrelevant("min-replicas-to-write", Kind::Text),
-    irrelevant("no-appendfsync-on-rewrite", Kind::Switch),
+    modelled("no-appendfsync-on-rewrite", Kind::Switch, |text| switch(text).map(Setting::NoAppendfsyncOnRewrite)),
     irrelevant("notify-keyspace-events", Kind::Text),
     modelled("oom-score-adj", Kind::Choice(&["no", "yes", "relative", "absolute"]), |text| {
         Some(Setting::OomScoreAdj(!text.eq_ignore_ascii_case("no")))
@@ -262,12 +262,7 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     modelled("repl-backlog-size", Kind::Memory, |text| {
         Bytes::parse(text).map(|Bytes(size)| Setting::ReplBacklogSize(Bytes(size.max(BACKLOG_LEAST))))
     }),
-    matters(
-        "repl-backlog-ttl",
-        Kind::Integer(0, i64::MAX),
-        &["3600"],
-        "the backlog is freed when no replica has been there for so long",
-    ),
+    modelled("repl-backlog-ttl", Kind::Integer(0, i64::MAX), |text| text.parse().ok().map(Setting::ReplBacklogTtl)),
     irrelevant("repl-disable-tcp-nodelay", Kind::Switch),
     irrelevant("repl-diskless-load", Kind::Text),
     modelled("repl-diskless-sync", Kind::Switch, |text| switch(text).map(Setting::ReplDisklessSync)),

@@ -8,8 +8,8 @@ use super::limits;
 use super::reader::{DURATION_LIMIT, Item, Table};
 use super::tree;
 use super::{
-    Action, Channel, ClientGroup, Keyspace, Policy, Scenario, ScheduledEvent, Traffic, event, keyspace, threshold,
-    traffic,
+    Action, Channel, ClientGroup, Keyspace, Policy, Scenario, ScheduledEvent, Traffic, View, event, keyspace,
+    threshold, traffic,
 };
 use crate::node::config::Costs;
 use crate::node::cow::PageSize;
@@ -167,6 +167,7 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         clients,
         channels,
         replicas,
+        view: View::Primary,
         events,
         sha256: String::new(),
     };
@@ -307,17 +308,22 @@ fn host(root: &Table<'_>, disable_thp: bool) -> HostSetup {
             [OvercommitMemory::Heuristic, OvercommitMemory::Always, OvercommitMemory::Never][mode as usize];
     }
     host.os_reserve = table.get("os-reserve").and_then(|item| host_size(&item)).unwrap_or(host.os_reserve);
-    if let Some(item) = table.get("snapshot-rate") {
-        host.snapshot_rate = match connections::byte_rate(&item, "like \"60mb/s\"") {
-            Some(0) => {
-                item.refuse("never ends; expected a rate above 0, like \"60mb/s\"");
-                None
-            }
-            rate => rate,
-        };
-    }
+    host.snapshot_rate = host_rate(&table, "snapshot-rate");
+    host.disk_rate = host_rate(&table, "disk-rate");
+    host.network_rate = host_rate(&table, "network-rate");
     table.finish();
     host
+}
+
+/// A rate of the host: nothing would ever end at none.
+fn host_rate(table: &Table<'_>, key: &'static str) -> Option<u64> {
+    let item = table.get(key)?;
+    let rate = connections::byte_rate(&item, "like \"60mb/s\"")?;
+    if rate == 0 {
+        item.refuse("never ends; expected a rate above 0, like \"60mb/s\"");
+        return None;
+    }
+    Some(rate)
 }
 
 /// What one piece of work costs (ns): the one place where fractions of a microsecond count.

@@ -31,7 +31,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind { name: "size-change", keys: &["keyspace", "value-size"], read: size_change },
     Kind { name: "traffic", keys: &["keyspace", "multiply", "for"], read: surge },
     Kind { name: "flushall", keys: &["async"], read: flushall },
-    Kind { name: "failover", keys: &[], read: failover },
+    Kind { name: "failover", keys: &["replica"], read: failover },
     Kind { name: "replica-attach", keys: &["replica"], read: replica_attach },
     Kind { name: "memory-purge", keys: &[], read: memory_purge },
     Kind { name: "aof-rewrite", keys: &["duration"], read: aof_rewrite },
@@ -218,18 +218,24 @@ fn failover(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)
         }
         return None;
     }
-    Some((Action::Failover, String::new()))
+    let Some(item) = table.get("replica") else { return Some((Action::Failover { to: None }, String::new())) };
+    let replica = named_replica(&item, context)?;
+    Some((Action::Failover { to: Some(replica) }, context.replicas[replica].clone()))
 }
 
 fn replica_attach(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
-    let item = table.require("replica", "the name of a replica")?;
+    let replica = named_replica(&table.require("replica", "the name of a replica")?, context)?;
+    Some((Action::ReplicaAttach { replica }, context.replicas[replica].clone()))
+}
+
+fn named_replica(item: &Item<'_>, context: &Context<'_>) -> Option<usize> {
     let name = item.text()?;
-    let Some(replica) = context.replicas.iter().position(|replica| replica == name) else {
+    let found = context.replicas.iter().position(|replica| replica == name);
+    if found.is_none() {
         let names: Vec<&str> = context.replicas.iter().map(String::as_str).collect();
         item.unknown_name("a replica", name, &names);
-        return None;
-    };
-    Some((Action::ReplicaAttach { replica }, name.to_owned()))
+    }
+    found
 }
 
 fn memory_purge(_: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {

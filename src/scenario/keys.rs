@@ -108,8 +108,16 @@ pub(super) const REPLICA: TableKeys =
 /// `[host]`.
 pub(super) const HOST: TableKeys = TableKeys {
     path: "host",
-    keys: &["memory", "transparent-hugepages", "overcommit-memory", "os-reserve", "snapshot-rate"],
-    planned: &["network-rate"],
+    keys: &[
+        "memory",
+        "transparent-hugepages",
+        "overcommit-memory",
+        "os-reserve",
+        "snapshot-rate",
+        "disk-rate",
+        "network-rate",
+    ],
+    planned: &[],
 };
 
 /// `[costs]`.

@@ -50,6 +50,8 @@ pub struct Scenario {
     pub replicas: Vec<ReplicaSetup>,
     /// The machine.
     pub host: HostSetup,
+    /// Which server the run is seen from.
+    pub view: View,
     /// What is acceptable.
     pub policy: Policy,
     /// What must hold.
@@ -58,6 +60,27 @@ pub struct Scenario {
     pub warnings: Vec<String>,
     /// SHA-256 of the text (with overrides applied), in hexadecimal.
     pub sha256: String,
+}
+
+/// Which server a run is seen from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum View {
+    /// The primary.
+    #[default]
+    Primary,
+    /// The replica with this index.
+    Replica(usize),
+}
+
+impl Scenario {
+    /// Name of the replica from which the run is seen, if it is one.
+    #[must_use]
+    pub fn seen_from_replica(&self) -> Option<&str> {
+        match self.view {
+            View::Primary => None,
+            View::Replica(index) => self.replicas.get(index).map(|replica| replica.name.as_str()),
+        }
+    }
 }
 
 /// The data types that are modelled.
@@ -298,7 +321,10 @@ pub enum Action {
         duration: Option<Micros>,
     },
     /// The primary is gone, a replica takes its place.
-    Failover,
+    Failover {
+        /// Index of the replica that is promoted; `None`: the one that has read most.
+        to: Option<usize>,
+    },
     /// A replica attaches for the first time.
     ReplicaAttach {
         /// Its index.

@@ -12,13 +12,14 @@ use super::jobs::Job;
 use super::preload;
 use super::publish::Channels;
 use super::recorder::Recorder;
+use super::replica_view::ReplicaView;
 use super::stream::Stream;
 use super::{Interrupted, Progress};
 use crate::command::Command;
-use crate::node::{ClientSetup, Node, NodeSetup, OutputSetup, Payload, Reply, Write};
+use crate::node::{ClientSetup, Node, NodeSetup, OutputSetup, Payload, Reply, Role, Write};
 use crate::record::Run;
 use crate::rng::{Stream as RandomStream, Xoshiro256PlusPlus, stream_rng};
-use crate::scenario::{Action, Scenario};
+use crate::scenario::{Action, ClientGroup, Scenario, View};
 use crate::units::{Micros, SimTime};
 use crate::workload::{Addressing, Popularity};
 use rand::RngExt;
@@ -36,6 +37,8 @@ const NO_WRITE: Write = Write { key_length: 0, payload: Payload::Bytes(0), offse
 pub(super) struct Engine<'a> {
     scenario: &'a Scenario,
     node: Node,
+    /// The replica from which the run is seen.
+    view: Option<Box<ReplicaView>>,
     families: Vec<Family>,
     streams: Vec<Stream>,
     jobs: Vec<Job>,
@@ -64,25 +67,26 @@ impl<'a> Engine<'a> {
     /// A server as it is at t = 0, and its traffic.
     pub(super) fn new(scenario: &'a Scenario, seed: u64, observer: &[&'static str]) -> Engine<'a> {
         let families = families(scenario, seed);
-        let mut node = Node::new(&NodeSetup {
+        let ids: Vec<u32> = scenario.keyspaces.iter().map(|keyspace| keyspace.keys).collect();
+        let client = |c: &ClientGroup| ClientSetup { connections: c.connections, pipeline: c.pipeline };
+        let clients: Vec<ClientSetup> = scenario.clients.iter().map(client).collect();
+        let setup = NodeSetup {
             profile: scenario.profile,
             allocator: scenario.allocator,
             config: scenario.config.clone(),
             costs: scenario.costs,
-            ids: &scenario.keyspaces.iter().map(|k| k.keys).collect::<Vec<_>>(),
-            clients: &scenario
-                .clients
-                .iter()
-                .map(|c| ClientSetup { connections: c.connections, pipeline: c.pipeline })
-                .collect::<Vec<_>>(),
+            ids: &ids,
+            clients: &clients,
             outputs: &outputs(scenario),
             start_of_day: scenario.start_of_day,
             duration: scenario.duration,
             sample_interval: scenario.sample_interval,
             replicas: &scenario.replicas,
+            role: Role::Primary,
             host: scenario.host,
             rng: stream_rng(seed, RandomStream::Eviction),
-        });
+        };
+        let mut node = Node::new(&setup);
         if !scenario.channels.is_empty() {
             node.note_command("SUBSCRIBE");
         }
@@ -91,6 +95,10 @@ impl<'a> Engine<'a> {
         }
         let mut preload_rng = stream_rng(seed, RandomStream::Preload);
         preload::preload(&mut node, &scenario.keyspaces, &families, &mut preload_rng);
+        let mut view = match scenario.view {
+            View::Primary => None,
+            View::Replica(index) => Some(Box::new(ReplicaView::new(&setup, index, &mut node))),
+        };
         let streams = scenario.traffic.iter().enumerate().map(|(i, traffic)| {
             let pipeline = scenario.clients[traffic.clients].pipeline;
             Stream::new(traffic, i, scenario.keyspaces[traffic.keyspace].keys, pipeline, seed)
@@ -102,12 +110,13 @@ impl<'a> Engine<'a> {
             surges: Vec::new(),
             agenda: agenda(scenario),
             boundaries: boundaries(scenario),
-            recorder: Recorder::new(seed, &node),
+            recorder: Recorder::new(seed, seen(&mut view, &mut node)),
             arrivals: stream_rng(seed, RandomStream::Arrivals),
             writes: stream_rng(seed, RandomStream::Writes),
             events: stream_rng(seed, RandomStream::Events),
             scenario,
             node,
+            view,
             families,
         }
     }
@@ -122,8 +131,8 @@ impl<'a> Engine<'a> {
         let mut next_cron = now + self.node.cron_period();
         let mut next_sample = now + self.scenario.sample_interval;
         let (mut ops, mut slices) = (0, 0);
-        self.recorder.sample(now, &mut self.node);
-        while now < end && !self.node.is_killed() {
+        self.recorder.sample(now, seen(&mut self.view, &mut self.node));
+        while now < end && !self.is_killed() {
             let mut next = next_cron.min(next_sample).min(end);
             if let Some(&boundary) = self.boundaries.range(SimTime(now.0 + 1)..).next() {
                 next = next.min(boundary);
@@ -134,16 +143,23 @@ impl<'a> Engine<'a> {
             ops += self.work(next.since(now), next);
             now = next;
             self.node.set_time(now.0.cast_signed());
-            if now == next_cron {
+            let at_cron = now == next_cron;
+            if at_cron {
                 self.node.cron();
                 self.node.before_sleep();
                 next_cron = now + self.node.cron_period();
             }
-            if now == SimTime::ZERO + self.scenario.warmup {
-                self.recorder.end_warmup(&mut self.node);
+            if let Some(view) = &mut self.view {
+                view.advance(now, &mut self.node);
+                if at_cron {
+                    view.cron();
+                }
             }
-            if now == next_sample || now == end || self.node.is_killed() {
-                self.recorder.sample(now, &mut self.node);
+            if now == SimTime::ZERO + self.scenario.warmup {
+                self.recorder.end_warmup(seen(&mut self.view, &mut self.node));
+            }
+            if now == next_sample || now == end || self.is_killed() {
+                self.recorder.sample(now, seen(&mut self.view, &mut self.node));
                 next_sample = now + self.scenario.sample_interval;
             }
             slices += 1;
@@ -156,7 +172,12 @@ impl<'a> Engine<'a> {
             }
         }
         progress.advance(run, now, ops);
-        Ok(self.recorder.finish(self.scenario, &mut self.node))
+        Ok(self.recorder.finish(self.scenario, seen(&mut self.view, &mut self.node)))
+    }
+
+    /// Whether the kernel has killed the server that is seen.
+    fn is_killed(&mut self) -> bool {
+        seen(&mut self.view, &mut self.node).is_killed()
     }
 
     /// Serves the requests that arrive between two instants; returns how many commands that were.
@@ -283,7 +304,7 @@ impl<'a> Engine<'a> {
             }
             Action::Flushall => self.node.flushall(),
             Action::AofRewrite { duration } => self.node.aof_rewrite(*duration),
-            Action::Failover => self.node.failover(),
+            Action::Failover { to } => self.node.failover(*to),
             Action::ReplicaAttach { replica } => self.node.replica_attach(*replica),
             Action::MemoryPurge => self.node.memory_purge(),
             Action::Bgsave { duration } => self.node.bgsave(*duration),
@@ -328,6 +349,14 @@ impl Instants {
             self.at += 1;
         }
         at
+    }
+}
+
+/// The server from which the run is seen.
+fn seen<'a>(view: &'a mut Option<Box<ReplicaView>>, primary: &'a mut Node) -> &'a mut Node {
+    match view {
+        Some(view) => view.node(),
+        None => primary,
     }
 }
 
@@ -450,10 +479,7 @@ fn boundaries(scenario: &Scenario) -> BTreeSet<SimTime> {
 
 /// How each group of connections reads.
 fn outputs(scenario: &Scenario) -> Vec<OutputSetup> {
-    let output = |group: &crate::scenario::ClientGroup| OutputSetup {
-        class: group.class,
-        link: group.link.clone(),
-        reconnect: group.reconnect,
-    };
+    let output =
+        |group: &ClientGroup| OutputSetup { class: group.class, link: group.link.clone(), reconnect: group.reconnect };
     scenario.clients.iter().map(output).collect()
 }

@@ -68,7 +68,7 @@ impl Job {
             | Action::Traffic { .. }
             | Action::Flushall
             | Action::MemoryPurge
-            | Action::Failover
+            | Action::Failover { .. }
             | Action::AofRewrite { .. }
             | Action::ReplicaAttach { .. }
             | Action::Bgsave { .. } => None,

@@ -8,6 +8,7 @@ mod jobs;
 mod preload;
 mod publish;
 mod recorder;
+mod replica_view;
 mod stream;
 
 use crate::record::Run;
