@@ -10,7 +10,7 @@ use super::keys::{Region, Sizes, Slot};
 use super::ledger::{KEYSPACE_PARTS, MemoryPart};
 use super::mean_field::MeanField;
 use super::slabs::{Place, Slabs};
-use crate::profile::{Allocator, CHUNK_HEADER};
+use crate::profile::{Allocator, CHUNK_HEADER, TableLayout};
 
 /// Ids up to which regions are followed one by one.
 const EXACT_KEYS: usize = 2_000_000;
@@ -173,14 +173,17 @@ impl Node {
     #[must_use]
     pub fn allocator_info(&self) -> AllocatorInfo {
         let followed: u64 = KEYSPACE_PARTS.iter().map(|&part| self.ledger.part(part)).sum();
-        let others = self.ledger.used() - followed + self.beside_arrays.iter().sum::<u64>();
+        let others = self.ledger.used() - followed;
+        // Child buckets, or entries of shared buckets, whose places are not followed.
+        let beside: u64 = self.beside_arrays.iter().sum();
+        let beside_tables = if self.profile.table_layout == TableLayout::Buckets { 0 } else { beside };
         let (cached, held, dirty, metadata) = match &self.rss.heap {
             Heap::Exact { slabs, .. } => {
-                let held = slabs.active_bytes() + self.rss.blocks.held();
+                let held = slabs.active_bytes() + self.rss.blocks.held() + beside;
                 (slabs.cached_bytes(), held, slabs.dirty_bytes(), slabs.metadata_bytes())
             }
             Heap::MeanField(field) => {
-                let held = field.held() + self.rss.blocks.held() + self.tables_bytes();
+                let held = field.held() + self.rss.blocks.held() + self.tables_bytes() + beside_tables;
                 (0, held.max(followed), 0, 0)
             }
             Heap::HighWater(most) => return self.glibc_info(*most),
