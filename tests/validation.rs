@@ -127,9 +127,26 @@ fn subscribers_that_never_read() {
 }
 
 #[test]
+fn strings_and_integers_with_glibc() {
+    check("static.redis-6.2.14-libc.jsonl", 22);
+}
+
+#[test]
+fn what_glibc_and_a_table_of_buckets_keep() {
+    check("fragmentation.redis-6.2.14-libc.jsonl", 1);
+    check("fragmentation.valkey-8.1.1-debian.jsonl", 1);
+}
+
+#[test]
 fn eviction_expiry_and_snapshots_on_tables_of_buckets() {
     check("eviction.valkey-8.1.1-debian.jsonl", 4);
     check("eviction.valkey-9.1.2-debian.jsonl", 1);
     check("expiry.valkey-8.1.1-debian.jsonl", 1);
     check("cow.valkey-8.1.1-debian.jsonl", 1);
+}
+
+#[test]
+fn eviction_on_redis_6_2_and_expiry_on_valkey_9_1() {
+    check("eviction.redis-6.2.14-libc.jsonl", 1);
+    check("expiry.valkey-9.1.2-debian.jsonl", 1);
 }

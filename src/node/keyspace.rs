@@ -28,7 +28,7 @@ impl Node {
         self.ledger.charge(MemoryPart::Entries, self.regions.entry);
         self.ledger.charge(MemoryPart::Keys, key_class);
         self.ledger.charge(MemoryPart::Values, value.total);
-        let bytes = self.key_bytes(sizes);
+        let bytes = self.regions.entry + key_class + value.total;
         let keyspace = &mut self.keyspaces[key.keyspace as usize];
         keyspace.keys += 1;
         keyspace.bytes += bytes;
@@ -59,9 +59,11 @@ impl Node {
         }
         let sizes = self.keys.entries[slot as usize].sizes;
         self.ledger.release(MemoryPart::Entries, self.regions.entry);
-        self.ledger.release(MemoryPart::Keys, self.regions.key(sizes));
-        self.ledger.release(MemoryPart::Values, sizes.value_total());
-        let bytes = self.key_bytes(sizes);
+        let key_class = self.regions.key(sizes);
+        self.ledger.release(MemoryPart::Keys, key_class);
+        let value_total = sizes.value_total();
+        self.ledger.release(MemoryPart::Values, value_total);
+        let bytes = self.regions.entry + key_class + value_total;
         let keyspace = &mut self.keyspaces[sizes.keyspace as usize];
         keyspace.keys -= 1;
         keyspace.bytes -= bytes;

@@ -14,6 +14,8 @@ use crate::profile::{Allocator, CHUNK_HEADER};
 
 /// Ids up to which regions are followed one by one.
 const EXACT_KEYS: usize = 2_000_000;
+/// The largest object with its value in it (B).
+const EMBEDDED_MOST: u64 = 128;
 /// Regions of a typical slab: 128 for classes of 32, 160 and 224 bytes.
 const TYPICAL_REGIONS: f64 = 128.0;
 /// What the allocator's own structures take (B).  *measured*: `allocator_resident` less `allocator_active` of idle
@@ -181,8 +183,11 @@ impl Node {
 
     /// The same with their headers (B).
     fn glibc_chunks(&self) -> u64 {
-        let by_key = self.main.len() * self.regions.allocations() + self.expires.len();
-        self.glibc_chunk_bytes() + CHUNK_HEADER * by_key
+        let (keys, values) = (self.main.len(), self.ledger.part(MemoryPart::Values));
+        // Where the mean value is larger than what an object can hold, values have chunks of their own.
+        let raw = if values > keys * EMBEDDED_MOST { keys } else { 0 };
+        let chunks = keys * self.regions.allocations() + raw + self.expires.len();
+        self.glibc_chunk_bytes() + CHUNK_HEADER * chunks
     }
 
     /// Pages of new bucket arrays that no entry has moved to yet: zeroed by the kernel, not resident (B).
