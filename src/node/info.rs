@@ -99,7 +99,7 @@ pub struct KeyspaceState {
 /// loop's arrays) and `databases` (B).
 pub(super) fn startup_memory(profile: &Profile, allocator: Allocator, config: &ServerConfig) -> u64 {
     let (base, database) = (profile.startup.of(allocator), profile.database.of(allocator));
-    let classes = allocator.classes();
+    let classes = profile.classes(allocator);
     // Registered events of 32 bytes, fired ones of 8, poll results of 12, one each for every descriptor; or the last of
     // them alone, where the others grow as descriptors come.
     let sizes: &[u64] = match profile.event_loop {

@@ -8,6 +8,7 @@
 //! Source: dynamics specification, section 5.5; the tests compare with the exact slabs.
 
 use super::slabs::{LARGE, slab_shape};
+use std::collections::BTreeMap;
 
 /// One class.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,10 +32,11 @@ impl Class {
     }
 }
 
-/// All classes, by their number.
+/// All classes: small ones by their number, large ones, which are pages of their own, by size.
 #[derive(Debug, Default)]
 pub(super) struct MeanField {
     classes: Vec<Class>,
+    large: BTreeMap<u64, u64>,
 }
 
 impl MeanField {
@@ -53,6 +55,10 @@ impl MeanField {
     /// Regions were allocated.
     #[inline]
     pub(super) fn allocate_many(&mut self, size: u64, count: u64) {
+        if size >= LARGE {
+            *self.large.entry(size).or_default() += count;
+            return;
+        }
         let number = number_of(size);
         if self.classes.len() <= number {
             self.classes.resize(number + 1, Class::default());
@@ -63,16 +69,28 @@ impl MeanField {
     /// Regions were freed.
     #[inline]
     pub(super) fn free_many(&mut self, size: u64, count: u64) {
+        if size >= LARGE {
+            self.free_large(size, count);
+            return;
+        }
         if let Some(class) = self.classes.get_mut(number_of(size)) {
             class.live = class.live.saturating_sub(count);
+        }
+    }
+
+    fn free_large(&mut self, size: u64, count: u64) {
+        if let Some(live) = self.large.get_mut(&size) {
+            *live = live.saturating_sub(count);
+            if *live == 0 {
+                self.large.remove(&size);
+            }
         }
     }
 
     /// Gives back slabs in which nothing is left.
     pub(super) fn fit(&mut self) {
         for (number, class) in self.classes.iter_mut().enumerate().filter(|(_, class)| class.live != class.held) {
-            let size = size_of(number);
-            class.fit(if size < LARGE { slab_shape(size).1 } else { 1 });
+            class.fit(slab_shape(size_of(number)).1);
         }
     }
 
@@ -82,7 +100,8 @@ impl MeanField {
             let size = size_of(number);
             (size, class.held.max(class.live) * size)
         };
-        self.classes.iter().enumerate().map(held).filter(|&(_, bytes)| bytes > 0)
+        let small = self.classes.iter().enumerate().map(held).filter(|&(_, bytes)| bytes > 0);
+        small.chain(self.large.iter().map(|(size, live)| (*size, size * live)))
     }
 
     /// Pages held (B).
@@ -144,7 +163,7 @@ mod tests {
         let classes = crate::profile::Allocator::Bundled.classes();
         let mut size = 8;
         let mut last = 0;
-        while size < 1 << 32 {
+        while size < LARGE {
             assert_eq!(size_of(number_of(size)), size);
             assert!(number_of(size) > last);
             last = number_of(size);

@@ -194,7 +194,7 @@ impl Node {
     /// A server that has just started, with its connections open and no keys.
     #[must_use]
     pub fn new(setup: &NodeSetup<'_>) -> Node {
-        let classes = setup.allocator.classes();
+        let classes = setup.profile.classes(setup.allocator);
         let profile = setup.profile;
         let epoch_us = (EPOCH_SECONDS * 1_000_000) + setup.start_of_day.0;
         let mut rng = setup.rng.clone();
