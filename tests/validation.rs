@@ -8,8 +8,17 @@ use capsim::validate::{Outcome, measurement, validate};
 ///   busy), and 300 000 sizes are drawn anew, 0.3 to 0.6 % of the sum.
 /// - `churn-half-sequential`, just after the deletes: jemalloc gives freed pages back by whole runs of neighbouring pages,
 ///   so more of them at once than the decay curve says; how many, differs from run to run.
-const KNOWN_MISSES: &[(&str, &str)] =
-    &[("churn-lognormal", "used_memory at mark 1,"), ("churn-half-sequential", "used_memory_rss at mark 2,")];
+const KNOWN_MISSES: &[(&str, &str)] = &[
+    ("churn-lognormal", "used_memory at mark 1,"),
+    ("churn-half-sequential", "used_memory_rss at mark 2,"),
+    // 67 KB for a floor of 64 KiB.
+    ("intset-500", "peak_loading"),
+];
+
+/// Cases whose keys all have the same elements, which fall into the buckets of their tables by the server's random seed: one
+/// draw, which no model knows.  They miss by no more than this (share).
+const RANDOM_PLACEMENT: &[&str] = &["set-129x20", "set-1000x36", "intset-513", "hash-20x8+65", "zset-129x16"];
+const RANDOM_SHARE: f64 = 0.02;
 
 /// Servers whose dynamics were recorded.
 const SERVERS: [&str; 3] = ["redis-7.0.15-debian", "redis-7.4.1", "valkey-8.0.1"];
@@ -34,54 +43,73 @@ fn check_those(file: &str, expected_cases: usize, which: impl Fn(&measurement::C
     for result in &results {
         for figure in result.misses() {
             let known = KNOWN_MISSES.iter().any(|(case, name)| result.case == *case && figure.name.starts_with(name));
-            assert!(known, "{} {}: {figure:?}", result.server, result.case);
+            let random = RANDOM_PLACEMENT.contains(&result.case.as_str()) && !figure.name.starts_with("encoding");
+            let random = random && figure.relative_error().abs() < RANDOM_SHARE;
+            assert!(known || random, "{} {}: {figure:?}", result.server, result.case);
         }
     }
 }
 
 #[test]
-fn strings_and_integers_on_redis_7_0_bundled() {
-    check("static.redis-7.0.15.jsonl", 22);
+fn keys_of_every_type_on_redis_7_0_bundled() {
+    check("static.redis-7.0.15.jsonl", 55);
 }
 
 #[test]
-fn strings_and_integers_on_redis_7_0_system() {
-    check("static.redis-7.0.15-debian.jsonl", 22);
+fn keys_of_every_type_on_redis_7_0_system() {
+    check("static.redis-7.0.15-debian.jsonl", 55);
 }
 
 #[test]
-fn strings_and_integers_on_redis_7_2() {
-    check("static.redis-7.2.6.jsonl", 22);
+fn keys_of_every_type_on_redis_7_2() {
+    check("static.redis-7.2.6.jsonl", 55);
 }
 
 #[test]
-fn strings_and_integers_on_redis_6_2() {
-    check("static.redis-6.2.16.jsonl", 22);
+fn keys_of_every_type_on_redis_6_2() {
+    check("static.redis-6.2.16.jsonl", 55);
 }
 
 #[test]
-fn strings_and_integers_on_redis_7_4() {
-    check("static.redis-7.4.1.jsonl", 22);
+fn keys_of_every_type_on_redis_7_4() {
+    check("static.redis-7.4.1.jsonl", 55);
 }
 
 #[test]
-fn strings_and_integers_on_redis_8_0() {
-    check("static.redis-8.0.2-debian.jsonl", 22);
+fn keys_of_every_type_on_redis_8_0() {
+    check("static.redis-8.0.2-debian.jsonl", 55);
 }
 
 #[test]
-fn strings_and_integers_on_valkey_8_0() {
-    check("static.valkey-8.0.1.jsonl", 22);
+fn keys_of_every_type_on_valkey_8_0() {
+    check("static.valkey-8.0.1.jsonl", 55);
 }
 
 #[test]
-fn strings_and_integers_on_valkey_8_1() {
-    check("static.valkey-8.1.1-debian.jsonl", 22);
+fn keys_of_every_type_on_valkey_8_1() {
+    check("static.valkey-8.1.1-debian.jsonl", 55);
 }
 
 #[test]
-fn strings_and_integers_on_valkey_9_1() {
-    check("static.valkey-9.1.2-debian.jsonl", 22);
+fn keys_of_every_type_on_valkey_9_1() {
+    check("static.valkey-9.1.2-debian.jsonl", 55);
+}
+
+#[test]
+fn keys_that_grow() {
+    for server in [
+        "redis-6.2.16",
+        "redis-7.0.15",
+        "redis-7.0.15-debian",
+        "redis-7.2.6",
+        "redis-7.4.1",
+        "redis-8.0.2-debian",
+        "valkey-8.0.1",
+        "valkey-8.1.1-debian",
+        "valkey-9.1.2-debian",
+    ] {
+        check(&format!("grow.{server}.jsonl"), 6);
+    }
 }
 
 #[test]

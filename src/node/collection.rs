@@ -10,11 +10,15 @@ use crate::layout::list::{End, List};
 use crate::layout::set::Set;
 use crate::layout::stream::{Id, Stream};
 use crate::layout::zset::{Member, Zset};
-use crate::layout::{Element, Rules, Tally};
+use crate::layout::{Element, Encoding, Rules, Tally};
 use std::collections::VecDeque;
 
 /// Number of the first element: there is room before it for LPUSH.
 const MIDDLE: u64 = 1 << 62;
+/// IDs of entries that are loaded begin here, those that traffic adds at the second instant and the time since the start
+/// (ms).  *assumed*: dates of 2023 and 2027; what matters is that they have as many bytes as today's.
+const LOADED_ID_MS: u64 = 1_700_000_000_000;
+const CLOCK_ID_MS: u64 = 1_800_000_000_000;
 /// Length of the name of a stream's group, and of its consumer (B).  *assumed*: names like "workers".
 const GROUP_NAME: u64 = 8;
 
@@ -128,9 +132,9 @@ struct StreamState {
 }
 
 impl StreamState {
-    fn append<T: Tally>(&mut self, now_ms: u64, fields: &[Pair], rules: &Rules<'_>, tally: &mut T) {
+    fn append<T: Tally>(&mut self, id_ms: u64, fields: &[Pair], rules: &Rules<'_>, tally: &mut T) {
         let next = Id { ms: self.last.ms, seq: self.last.seq + 1 };
-        self.last = if now_ms > self.last.ms { Id { ms: now_ms, seq: 0 } } else { next };
+        self.last = if id_ms > self.last.ms { Id { ms: id_ms, seq: 0 } } else { next };
         self.stream.append(self.last, fields, 0, rules, tally);
         if self.reader.is_some() {
             self.undelivered.push_back(self.last);
@@ -176,8 +180,8 @@ pub struct Touch {
     pub trim: Option<u64>,
     /// MAXLEN ~: whole nodes only.
     pub approximate: bool,
-    /// The server's clock (ms), for IDs.
-    pub now_ms: u64,
+    /// Time since the start (ms), for IDs.
+    pub since_start_ms: u64,
 }
 
 impl Touch {
@@ -229,6 +233,28 @@ impl Collection {
         }
     }
 
+    /// What `OBJECT ENCODING` says.
+    pub(super) fn encoding(&self, rules: &Rules<'_>) -> &'static str {
+        match &self.value {
+            Value::Hash(hash) => hash.encoding(rules).name(),
+            Value::Set(set) => set.encoding().name(),
+            Value::Zset(zset) => zset.encoding(rules).name(),
+            Value::List(list) => list.encoding(rules).name(),
+            Value::Stream(_) => Encoding::Stream.name(),
+        }
+    }
+
+    /// What `MEMORY USAGE` counts beside the object (B).
+    pub(super) fn memory_usage(&self, rules: &Rules<'_>) -> u64 {
+        match &self.value {
+            Value::Hash(hash) => hash.memory_usage(rules),
+            Value::Set(set) => set.memory_usage(rules),
+            Value::Zset(zset) => zset.memory_usage(rules),
+            Value::List(list) => list.memory_usage(rules),
+            Value::Stream(state) => state.stream.memory_usage(rules),
+        }
+    }
+
     /// Its elements.
     pub(super) fn len(&self) -> u64 {
         self.next - self.first
@@ -239,19 +265,20 @@ impl Collection {
         self.len() == 0 && !matches!(self.value, Value::Stream(_))
     }
 
-    /// Loads `count` elements, by one command or as a snapshot has them.
+    /// Loads `count` elements, so many by each command.
     pub(super) fn load<T: Tally>(
         &mut self,
         count: u64,
-        now_ms: u64,
+        batch: u64,
         elements: &dyn Elements,
         rules: &Rules<'_>,
         tally: &mut T,
     ) {
-        self.hint(count, elements, rules, tally);
-        for left in (0..count).rev() {
-            let at = now_ms.saturating_sub(left * elements.id_step_ms());
-            self.add(true, at, elements, rules, tally);
+        for done in 0..count {
+            if done.is_multiple_of(batch) {
+                self.hint(batch.min(count - done), elements, rules, tally);
+            }
+            self.add(true, LOADED_ID_MS + done * elements.id_step_ms(), elements, rules, tally);
         }
     }
 
@@ -277,7 +304,7 @@ impl Collection {
     }
 
     /// Adds an element at the back, or at the front of a list.
-    fn add<T: Tally>(&mut self, back: bool, now_ms: u64, elements: &dyn Elements, rules: &Rules<'_>, next: &mut T) {
+    fn add<T: Tally>(&mut self, back: bool, id_ms: u64, elements: &dyn Elements, rules: &Rules<'_>, next: &mut T) {
         let (first, number) = (self.first, if back { self.next } else { self.first - 1 });
         let tally = &mut Kept { blocks: &mut self.blocks, next };
         match &mut self.value {
@@ -295,7 +322,7 @@ impl Collection {
                 list.size_hint(1, element.length(), rules, tally);
                 list.push(if back { End::Back } else { End::Front }, element, rules, tally);
             }
-            Value::Stream(state) => state.append(now_ms, &elements.fields(number), rules, tally),
+            Value::Stream(state) => state.append(id_ms, &elements.fields(number), rules, tally),
         }
         if back {
             self.next += 1;
@@ -381,16 +408,16 @@ impl Collection {
         let changed = Done { found: true, changed: true, ..Done::default() };
         match command {
             Command::LPush => {
-                self.add(false, touch.now_ms, elements, rules, tally);
+                self.add(false, CLOCK_ID_MS + touch.since_start_ms, elements, rules, tally);
                 changed
             }
             Command::RPush | Command::XAdd => {
-                self.add(true, touch.now_ms, elements, rules, tally);
+                self.add(true, CLOCK_ID_MS + touch.since_start_ms, elements, rules, tally);
                 changed
             }
             Command::HSet | Command::HIncrBy | Command::SAdd | Command::ZAdd | Command::ZIncrBy => {
                 if touch.new || self.len() == 0 {
-                    self.add(true, touch.now_ms, elements, rules, tally);
+                    self.add(true, CLOCK_ID_MS + touch.since_start_ms, elements, rules, tally);
                     changed
                 } else {
                     self.overwrite(command, touch, elements, rules, tally)

@@ -12,6 +12,7 @@ use super::notice::TableName;
 use super::rss::Rss;
 use super::{Node, StringValue, string};
 use crate::command::Command;
+use crate::layout::key::{Stored, blocks};
 use crate::layout::{Rules, Tally};
 
 /// A write to a collection.
@@ -27,6 +28,15 @@ pub struct ElementWrite<'a> {
     pub touch: Touch,
     /// What the elements of the key are.
     pub elements: &'a dyn Elements,
+}
+
+/// What the server says of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyExample {
+    /// `OBJECT ENCODING`.
+    pub encoding: &'static str,
+    /// `MEMORY USAGE` with all samples (B).
+    pub memory_usage: u64,
 }
 
 /// Every collection, by number.
@@ -139,10 +149,10 @@ impl Node {
         reply
     }
 
-    /// Loads a collection of `count` elements, by commands as clients would, or from a snapshot; a key that is there stays
+    /// Loads a collection of `count` elements, `by` commands that bring so many each, or from a snapshot; a key that is there stays
     /// as it is.
-    pub fn load_elements(&mut self, key: KeyRef, write: &ElementWrite<'_>, count: u64, by: Option<Command>) {
-        if by.is_some_and(|command| self.admit(command, key).is_some()) {
+    pub fn load_elements(&mut self, key: KeyRef, write: &ElementWrite<'_>, count: u64, by: Option<(Command, u64)>) {
+        if by.is_some_and(|(command, _)| self.admit(command, key).is_some()) {
             return;
         }
         // The server keeps no empty collection.
@@ -150,15 +160,37 @@ impl Node {
         if there || (count == 0 && write.kind != CollectionKind::Stream) {
             return;
         }
-        let slot = self.create_collection(key, write, count);
+        let batch = by.map_or(u64::MAX, |(_, batch)| batch);
+        let slot = self.create_collection(key, write, count.min(batch));
         self.change(slot, |collection, rules, told| {
-            collection.load(count, write.touch.now_ms, write.elements, rules, told);
+            collection.load(count, batch, write.elements, rules, told);
             Done { changed: true, ..Done::default() }
         });
         if let Some(ttl) = write.ttl_ms {
             self.set_ttl(slot, self.now_ms + ttl);
         }
         self.note_peak();
+    }
+
+    /// What `OBJECT ENCODING` and `MEMORY USAGE` say of a keyspace's first key; `None` when it has none.
+    #[must_use]
+    pub fn example(&self, keyspace: usize) -> Option<KeyExample> {
+        let (slot, _) = self.keys.of_keyspace(keyspace as u8).next()?;
+        let entry = self.keys.entries[slot as usize];
+        let rules = Rules::new(self.profile, self.classes, self.config.limits);
+        let value = self.regions.value(entry.sizes);
+        let (stored, more, encoding) = match value.encoding {
+            string::Encoding::Int => (Stored::Int(entry.sizes.payload.cast_signed(), self.shares_integers()), 0, "int"),
+            string::Encoding::Embstr => (Stored::String(entry.sizes.payload), 0, "embstr"),
+            string::Encoding::Raw | string::Encoding::RawTrimmed => (Stored::Raw, value.bytes_class, "raw"),
+            string::Encoding::Collection => {
+                let collection = self.collections.get(entry.sizes.payload)?;
+                (Stored::Collection, collection.memory_usage(&rules), collection.encoding(&rules))
+            }
+        };
+        let length = self.names[keyspace].mean();
+        let key = blocks(length, stored, entry.has_ttl(), &rules);
+        Some(KeyExample { encoding, memory_usage: key.memory_usage(stored, more, &rules) })
     }
 
     fn create_collection(&mut self, key: KeyRef, write: &ElementWrite<'_>, brings: u64) -> Slot {

@@ -61,7 +61,7 @@ pub use changes::Role;
 pub(crate) use changes::{ChangeLog, SentKey};
 pub use clients::{ClientLoad, ClientSetup};
 pub use collection::{CollectionKind, Elements, Touch};
-pub use collections::ElementWrite;
+pub use collections::{ElementWrite, KeyExample};
 pub use commands::{KeyRef, Payload, Reply, Write};
 use config::{Costs, MaxmemoryPolicy, ServerConfig, Setting};
 use counters::{Counters, KeyspaceCounters};

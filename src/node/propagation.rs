@@ -40,7 +40,7 @@ impl Names {
     }
 
     /// Mean length (B).
-    fn mean(self) -> u64 {
+    pub(super) fn mean(self) -> u64 {
         (self.bytes + self.made / 2).checked_div(self.made).unwrap_or(0)
     }
 }

@@ -3,6 +3,7 @@
 //! Plain data, filled by `sim`, read by `analysis` and `report`.  Integers only, so that two runs of one seed compare
 //! byte for byte.
 
+pub use crate::node::KeyExample;
 pub use crate::node::child::ChildKind;
 pub use crate::node::counters::{Counters, KeyspaceCounters};
 pub use crate::node::host::{HOST_PARTS, HostMemory, HostPart, Victim};
@@ -125,6 +126,8 @@ pub struct KeyspaceRecord {
     pub counters: KeyspaceCounters,
     /// Bytes of its keys whose TTL has passed (B).
     pub expired_resident_bytes: u64,
+    /// What the server says of its first key.
+    pub example: Option<KeyExample>,
 }
 
 /// Everything one run leaves behind.

@@ -99,6 +99,7 @@ pub fn summary_json(findings: &Findings, cost: &Cost) -> String {
             "hits": k.counters.hits, "misses": k.counters.misses, "oom_errors": k.counters.oom_errors,
             "evicted_keys": k.counters.evicted_keys, "evicted_untimed_keys": k.counters.evicted_untimed_keys,
             "expired_keys": k.counters.expired_keys,
+            "example": k.example.map(|key| json!({"encoding": key.encoding, "memory_usage": key.memory_usage})),
         })).collect::<Vec<Value>>(),
         "recommendation": {
             "maxmemory": recommendation.maxmemory, "host_memory": findings.host.memory,

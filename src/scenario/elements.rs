@@ -23,6 +23,7 @@ const OF_TYPES: &[(&str, &[KeyType])] = &[
     ("fields", &[KeyType::Stream]),
     ("id-step", &[KeyType::Stream]),
     ("score", &[KeyType::Zset]),
+    ("step", &[KeyType::Intset]),
 ];
 
 /// What the elements of a family are; the outer `None` says that something is wrong.
@@ -44,12 +45,14 @@ pub(super) fn shape(table: &Table<'_>, kind: Option<KeyType>) -> Option<Option<E
     let fields = table.get("fields").map_or(Some(1), |item| item.u32_in(1..=FIELDS_LIMIT));
     let id_step = table.get("id-step").map_or(Some(Micros::from_millis(1)), |item| item.positive_duration());
     let score = table.get("score").map_or(Some(Score::Increasing(1.0)), |item| score(&item));
+    let step = table.get("step").map_or(Some(1), |item| item.integer_in(1..=i128::from(u32::MAX)));
     complete.then_some(Some(ElementShape {
         count: count?,
         length: length?,
         fields: fields?,
         id_step: id_step?,
         score: score?,
+        step: step? as i64,
     }))
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Kind {
 /// Every kind that is modelled.
 pub(super) const KINDS: &[Kind] = &[
     Kind { name: "config-set", keys: &["config"], read: config_set },
-    Kind { name: "fill", keys: &["keyspace", "from", "keys", "value-size", "rate"], read: fill },
+    Kind { name: "fill", keys: &["keyspace", "from", "keys", "value-size", "batch", "rate"], read: fill },
     Kind { name: "delete", keys: &["keyspace", "share", "order", "rate"], read: delete },
     Kind { name: "overwrite", keys: &["keyspace", "share", "order", "value-size", "rate"], read: overwrite },
     Kind { name: "ttl-lost", keys: &["keyspace", "share", "for"], read: ttl_lost },
@@ -175,7 +175,15 @@ fn fill(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
     let from = table.get("from").map_or(Some(0), |item| item.u32_in(0..=all.saturating_sub(1)))?;
     let keys = table.get("keys").map_or(Some(all - from), |item| item.u32_in(1..=all - from))?;
     let rate = table.require("rate", "keys a second")?.positive_rate()?;
-    let action = Action::Fill { keyspace, from, keys, value_size: size(table, context, keyspace)?, rate };
+    let batch = match table.get("batch") {
+        None => None,
+        Some(item) if context.keyspaces[keyspace].kind.collection().is_none() => {
+            item.refuse("has no meaning for strings; expected a keyspace of collections");
+            return None;
+        }
+        Some(item) => Some(item.u32_in(1..=u32::MAX)?),
+    };
+    let action = Action::Fill { keyspace, from, keys, value_size: size(table, context, keyspace)?, batch, rate };
     Some((action, format!("{name}: {keys} keys")))
 }
 

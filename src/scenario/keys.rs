@@ -70,6 +70,7 @@ pub(super) const KEYSPACE: TableKeys = TableKeys {
         "fields",
         "id-step",
         "score",
+        "step",
         "ttl",
         "ttl-drawn",
         "preload",

@@ -142,6 +142,8 @@ pub struct ElementShape {
     pub id_step: Micros,
     /// Scores.
     pub score: Score,
+    /// Distance between the members of a set of integers.
+    pub step: i64,
 }
 
 /// Which elements of a collection a stream of requests touches.
@@ -328,7 +330,9 @@ pub enum Action {
         keys: u32,
         /// Size of their values; `None`: the keyspace's.
         value_size: Option<Distribution>,
-        /// Writes a second.
+        /// Elements that a command brings to a collection; `None`: all of a key's.
+        batch: Option<u32>,
+        /// Keys a second.
         rate: f64,
     },
     /// Deletes a share of the keys present.

@@ -276,7 +276,10 @@ impl Elements for KeyElements<'_> {
 
     fn element(&self, number: u64) -> Element {
         match self.family.kind {
-            KeyType::Intset => Element::Int(self.family.base.saturating_add(Self::index(number))),
+            KeyType::Intset => {
+                let step = self.family.elements.as_ref().map_or(1, |shape| shape.step);
+                Element::Int(self.family.base.saturating_add(Self::index(number).saturating_mul(step)))
+            }
             KeyType::List => Element::Bytes(self.value(number)),
             _ => Element::Bytes(self.length(number)),
         }

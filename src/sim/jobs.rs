@@ -25,8 +25,8 @@ pub(super) struct Job {
 
 #[derive(Debug)]
 enum Work {
-    /// Positions in id order still to write.
-    Fill(std::ops::Range<u32>),
+    /// Positions in id order still to write, and the elements that a command brings.
+    Fill(std::ops::Range<u32>, Option<u32>),
     /// Keys still to delete, the next one last.
     Delete(Vec<(Slot, u32)>),
     /// Keys still to write again, the next one last.
@@ -42,9 +42,9 @@ impl Job {
         rng: &mut Xoshiro256PlusPlus,
     ) -> Option<Job> {
         match action {
-            Action::Fill { keyspace, from, keys, value_size, rate } => Some(Job {
+            Action::Fill { keyspace, from, keys, value_size, batch, rate } => Some(Job {
                 keyspace: *keyspace,
-                work: Work::Fill(*from..(from + keys).min(families[*keyspace].ids())),
+                work: Work::Fill(*from..(from + keys).min(families[*keyspace].ids()), *batch),
                 rate: Some(*rate),
                 carried: 0.0,
                 value_size: value_size.clone(),
@@ -106,12 +106,13 @@ impl Job {
     /// One step; false when there is nothing left to do.
     fn step(&mut self, now: SimTime, node: &mut Node, family: &Family, rng: &mut Xoshiro256PlusPlus) -> bool {
         match &mut self.work {
-            Work::Fill(positions) => {
+            Work::Fill(positions, batch) => {
                 let Some(position) = positions.next() else { return false };
                 let named = family.ranked(family.order.apply(position));
                 if let Some(kind) = family.collection() {
                     let ttl_ms = family.ttl(None, named.number, now, rng);
-                    preload::load_elements(node, kind, family, named, ttl_ms, Some(kind.made_by()));
+                    let by = Some((kind.made_by(), batch.map_or(u64::MAX, u64::from)));
+                    preload::load_elements(node, kind, family, named, ttl_ms, by);
                     return true;
                 }
                 let write = Write {

@@ -99,7 +99,7 @@ fn write(node: &mut Node, preload: &Preload, load_rate: f64, family: &Family, rn
             PreloadTtl::Full => family.ttl(None, named.number, SimTime::ZERO, rng),
         };
         if let Some(kind) = family.collection() {
-            load_elements(node, kind, family, named, ttl_ms, Some(kind.made_by()));
+            load_elements(node, kind, family, named, ttl_ms, Some((kind.made_by(), u64::MAX)));
             continue;
         }
         let payload = family.payload(named.number, rng);
@@ -108,16 +108,17 @@ fn write(node: &mut Node, preload: &Preload, load_rate: f64, family: &Family, rn
     }
 }
 
-/// Loads a collection with the elements that it has, by one command or from a snapshot.
+/// Loads a collection with the elements that it has, by commands that bring so many each, or from a snapshot.
 pub(super) fn load_elements(
     node: &mut Node,
     kind: CollectionKind,
     family: &Family,
     named: Named,
     ttl_ms: Option<u64>,
-    by: Option<Command>,
+    by: Option<(Command, u64)>,
 ) {
-    let touch = Touch { new: true, rank: 0, of: 1, trim: None, approximate: true, now_ms: node.clock_ms() };
+    let touch =
+        Touch { new: true, rank: 0, of: 1, trim: None, approximate: true, since_start_ms: node.since_start_ms() };
     let elements = &family.elements(named.number);
     let write = ElementWrite { kind, key_length: family.key_length(named.number), ttl_ms, touch, elements };
     node.load_elements(named.key, &write, family.element_count(named.number), by);

@@ -78,10 +78,12 @@ impl Recorder {
             .keyspaces
             .iter()
             .zip(states)
-            .map(|(keyspace, state)| KeyspaceRecord {
+            .enumerate()
+            .map(|(index, (keyspace, state))| KeyspaceRecord {
                 name: keyspace.name.clone(),
                 counters: state.counters,
                 expired_resident_bytes: state.expired_resident_bytes,
+                example: node.example(index),
             })
             .collect();
         self.run

@@ -116,7 +116,14 @@ impl Stream {
         self.element_sampler.fill(&mut self.rng, &mut pick);
         // A rank of a million stands for as many elements as the key has.
         let rank = u64::from(pick[0].min(ELEMENT_RANKS - 1));
-        Touch { new, rank, of: u64::from(ELEMENT_RANKS), trim, approximate: true, now_ms: node.clock_ms() }
+        Touch {
+            new,
+            rank,
+            of: u64::from(ELEMENT_RANKS),
+            trim,
+            approximate: true,
+            since_start_ms: node.since_start_ms(),
+        }
     }
 
     /// Draws the batch at a place of the ring and asks for where the server's index has its keys.

@@ -73,7 +73,42 @@ impl Case {
     }
 }
 
+/// What was seen of a key that grows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// Elements it has.
+    pub elements: u64,
+    /// Growth of `used_memory` since the server was empty (B).
+    pub used_memory: f64,
+    /// `MEMORY USAGE` (B).
+    pub memory_usage: f64,
+    /// `OBJECT ENCODING`.
+    pub encoding: String,
+}
+
 impl Measurement {
+    /// A text that was seen.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.result.as_ref()?.get(name)?.as_str()
+    }
+
+    /// What was seen of a key that grows; marks that are no such thing are passed over.
+    #[must_use]
+    pub fn marks(&self) -> Vec<Mark> {
+        let marks = self.result.as_ref().and_then(|result| result.get("marks")).and_then(Value::as_array);
+        let mark = |value: &Value| {
+            let [elements, used, usage, encoding] = value.as_array()?.as_slice() else { return None };
+            Some(Mark {
+                elements: elements.as_u64()?,
+                used_memory: used.as_f64()?,
+                memory_usage: usage.as_f64()?,
+                encoding: encoding.as_str()?.to_owned(),
+            })
+        };
+        marks.into_iter().flatten().filter_map(mark).collect()
+    }
+
     /// The profile and allocator that stand for the server, by their names in a scenario.
     #[must_use]
     pub fn server_names(&self) -> (String, &'static str) {

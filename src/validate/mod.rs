@@ -7,6 +7,8 @@
 
 mod churn;
 mod cow;
+mod example;
+mod grow;
 mod judge;
 pub mod measurement;
 mod pubsub;

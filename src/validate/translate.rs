@@ -13,6 +13,12 @@ const LOAD_RATE: f64 = 235_000.0;
 /// `settle`.
 const SETTLE_SECONDS: f64 = 0.7;
 
+/// Elements of a collection that one command brings.  Source: `measure.py`, `commands_for`.
+pub(super) const BATCH: u64 = 500;
+/// Times a second that a string grows, and the rest before a key is looked at: client buffers are given back (µs).
+const APPEND_RATE: u64 = 100_000;
+const GROW_REST_US: u64 = 4_000_000;
+
 /// A pause of the client between two bursts of writes (s).  Source: `measure.py`, `run_expiry`: sleeps 5 ms, and works.
 const BURST_SECONDS: f64 = 0.006;
 
@@ -31,7 +37,7 @@ pub(super) fn translate(measurement: &Measurement) -> Option<Translation> {
     let mut toml = String::new();
     let mut offset_s = 0.0;
     match case.kind.as_str() {
-        "static" if matches!(case.text("type"), Some("string" | "int")) => load_case(measurement, &mut toml)?,
+        "static" => load_case(measurement, &mut toml)?,
         "cache" => cache_case(case, &mut toml)?,
         "cow" => super::cow::translate(measurement, &mut toml)?,
         "expiry" => offset_s = expiry_case(measurement, &mut toml)?,
@@ -48,17 +54,48 @@ pub(super) fn translate(measurement: &Measurement) -> Option<Translation> {
     Some(Translation { toml, offset_s })
 }
 
+/// The scenario in which one key of a `grow` case gets `elements` elements, by a command each.
+pub(super) fn grow(measurement: &Measurement, elements: u64) -> Option<Translation> {
+    let case = &measurement.case;
+    let appends = case.text("type")? == "append";
+    let micros = if appends { elements * 1_000_000 / APPEND_RATE } else { 0 };
+    let mut toml = format!("seed = 1\nduration = \"{}us\"\nsample-interval = \"1s\"\n", micros + GROW_REST_US);
+    keyspace(case, 1.0, &mut toml)?;
+    let _ = if appends {
+        writeln!(
+            toml,
+            "\n[[traffic]]\nkeyspace = \"k\"\nrate = {APPEND_RATE}\narrivals = \"deterministic\"\nuntil = \"{micros}us\"\n\
+             commands = {{ APPEND = 1 }}\nwrite-size = {}",
+            case.number("value_len")?
+        )
+    } else {
+        writeln!(
+            toml,
+            "elements = {elements}\n\n[[event]]\nat = 0\nkind = \"fill\"\nkeyspace = \"k\"\nkeys = 1\nbatch = 1\nrate = 10"
+        )
+    };
+    let (profile, allocator) = measurement.server_names();
+    let server = format!("\n[server]\nprofile = \"{profile}\"\nallocator = \"{allocator}\"\n\n[server.config]\n");
+    Some(Translation { toml: toml + &server + &config(case), offset_s: 0.0 })
+}
+
 /// The load of a `static` case: `fill` at the recorded speed, then a time of rest.
 fn load_case(measurement: &Measurement, toml: &mut String) -> Option<()> {
     let case = &measurement.case;
     let keys = case.number("n")?;
     let last = measurement.curve().last().copied();
     let rate = last.map_or(LOAD_RATE, |[loaded, _, seconds]| loaded / seconds);
+    let elements = case.number("elements").unwrap_or(1.0);
+    // A key of many elements is loaded as slowly as so many strings.
+    let rate = rate / elements.max(1.0);
     let loading = keys / rate;
     let _ = writeln!(toml, "duration = \"{:.0}ms\"", (loading + SETTLE_SECONDS) * 1000.0);
     let _ = writeln!(toml, "sample-interval = \"10ms\"");
     keyspace(case, keys, toml)?;
-    let _ = writeln!(toml, "\n[[event]]\nat = 0\nkind = \"fill\"\nkeyspace = \"k\"\nkeys = {keys}\nrate = {rate:.0}");
+    let _ = writeln!(toml, "\n[[event]]\nat = 0\nkind = \"fill\"\nkeyspace = \"k\"\nkeys = {keys}\nrate = {rate:.3}");
+    if case.parameters.contains_key("elements") {
+        let _ = writeln!(toml, "batch = {BATCH}");
+    }
     Some(())
 }
 
@@ -106,16 +143,31 @@ fn expiry_case(measurement: &Measurement, toml: &mut String) -> Option<f64> {
 }
 
 pub(super) fn keyspace(case: &Case, keys: f64, toml: &mut String) -> Option<()> {
-    let kind = case.text("type").unwrap_or("string");
+    // A string that APPEND makes is a string.
+    let kind = case.text("type").unwrap_or("string").replace("append", "string");
     let _ = writeln!(
         toml,
         "\n[[keyspace]]\nname = \"k\"\ntype = \"{kind}\"\nkeys = {keys}\nkey-length = {}",
         case.number("key_len")?
     );
-    if kind == "int" {
-        let _ = writeln!(toml, "base = {}", case.number("base").unwrap_or(1_000_000.0));
-    } else {
-        let _ = writeln!(toml, "value-size = {}", inline(case.parameters.get("size")?));
+    let number = |name: &str, or: f64| case.number(name).unwrap_or(or);
+    let (length, value) = (number("element_len", 8.0), number("value_len", 8.0));
+    let _ = match kind.as_str() {
+        "int" => writeln!(toml, "base = {}", number("base", 1_000_000.0)),
+        "string" if case.kind == "grow" => writeln!(toml, "value-size = {value}"),
+        "string" => writeln!(toml, "value-size = {}", inline(case.parameters.get("size")?)),
+        "hash" => writeln!(toml, "field-length = {length}\nvalue-size = {value}"),
+        "set" => writeln!(toml, "member-length = {length}"),
+        "intset" => writeln!(toml, "base = {}\nstep = 3", number("base", 100_000.0)),
+        "zset" => writeln!(toml, "member-length = {length}\nscore = {{ step = 1.5 }}"),
+        "list" => writeln!(toml, "value-size = {value}"),
+        "stream" => {
+            writeln!(toml, "field-length = {length}\nvalue-size = {value}\nfields = {}", number("fields", 1.0))
+        }
+        _ => return None,
+    };
+    if let Some(elements) = case.parameters.get("elements") {
+        let _ = writeln!(toml, "elements = {}", inline(elements));
     }
     if let Some(ttl) = case.parameters.get("ttl") {
         let _ = writeln!(toml, "ttl = {}\nttl-drawn = \"key\"", seconds(ttl));
