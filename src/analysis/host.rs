@@ -89,7 +89,7 @@ pub(super) fn sentence(scenario: &Scenario, run: &Run) -> Option<String> {
     let what = match victim {
         Victim::Server if lost == 0 => "the server; no change is lost".to_owned(),
         Victim::Server => {
-            let since = if scenario.config.appendonly { "of the last second" } else { "since the last snapshot" };
+            let since = if scenario.config.appendonly { "since the last fsync" } else { "since the last snapshot" };
             format!("the server; {lost} changes {since} are lost")
         }
         Victim::Child => "the child; its work is lost, the server goes on".to_owned(),

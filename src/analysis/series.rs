@@ -1,6 +1,7 @@
 //! Ratios and rates of a run that are not samples of their own.
 
-use crate::record::{Counters, Run, Sample};
+use crate::node::ledger::MemoryPart;
+use crate::record::{Counters, EventKind, Run, Sample};
 use crate::units::Micros;
 
 /// `used_memory` / `maxmemory`; 0 without a limit.
@@ -20,6 +21,18 @@ pub fn hit_ratio(from: &Counters, to: &Counters) -> f64 {
 #[must_use]
 pub fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+/// The most that replication buffers took: of a sample, at the peak, or when a replica was dropped (B).
+#[must_use]
+pub fn most_replication_buffers(run: &Run) -> u64 {
+    let sampled = run.timeline.iter().map(|sample| sample.replication.mem_total_replication_buffers);
+    let dropped = run.events.iter().filter_map(|event| match event.kind {
+        EventKind::ReplicaDropped { usage, .. } => Some(usage),
+        _ => None,
+    });
+    let peak = run.peak.parts[MemoryPart::ReplicationBuffers as usize];
+    sampled.chain(dropped).chain([peak]).max().unwrap_or(0)
 }
 
 /// Increase a second.

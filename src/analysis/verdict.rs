@@ -142,7 +142,7 @@ fn resync_loop(scenario: &Scenario, run: &Run) -> Option<String> {
     })?;
     let name = scenario.replicas.get(index).map_or("", |replica| replica.name.as_str());
     let limit = scenario.config.client_output_buffer_limit.of(ClientClass::Replica);
-    let most = run.timeline.iter().map(|s| s.replication.mem_total_replication_buffers).max().unwrap_or(0);
+    let most = series::most_replication_buffers(run);
     Some(format!(
         "The replica {name} never comes back: each of {} full synchronisations forks, what is written meanwhile waits for it, \
          and past client-output-buffer-limit ({} hard, {} soft for {} s) it is dropped again. Replication buffers reach \
@@ -208,7 +208,7 @@ fn sentence(scenario: &Scenario, run: &Run) -> String {
     let mut sentence = sentence_of_data(scenario, run);
     let full = run.end.counters.sync_full;
     if full > 0 {
-        let most = run.timeline.iter().map(|s| s.replication.mem_total_replication_buffers).max().unwrap_or(0);
+        let most = series::most_replication_buffers(run);
         let forks = run.end.counters.total_forks;
         let _ = write!(
             sentence,

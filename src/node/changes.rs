@@ -96,7 +96,7 @@ impl Node {
 
     /// A replica empties itself before it loads what it was sent.
     pub(crate) fn begin_load(&mut self, keys: &[SentKey]) {
-        self.flushall();
+        self.flush_data();
         self.restart_backlog();
         let timed = keys.iter().filter(|key| key.expire_at.is_some()).count() as u64;
         self.presize(keys.len() as u64, timed);

@@ -45,6 +45,17 @@ impl ChildKind {
 /// Fixed point of the expected number of blocks written.
 const WRITTEN_ONE: u64 = 1 << 16;
 
+/// How a child ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChildEnd {
+    /// Its work is done.
+    Done,
+    /// Something killed it, or its work failed.
+    Failed,
+    /// The server itself killed it (SIGUSR1), which is no failure.  Source: `killRDBChild`, `backgroundSaveDoneHandlerDisk`.
+    Killed,
+}
+
 /// A child that lives.
 #[derive(Debug)]
 pub(super) struct Child {
@@ -115,7 +126,7 @@ impl Child {
     }
 
     fn report(&mut self, now_us: u64) {
-        self.peak = self.peak.max(self.unshared(now_us) + self.cow.purged());
+        self.peak = self.peak.max(self.unshared(now_us));
     }
 }
 
@@ -127,7 +138,7 @@ impl Node {
         }
         let now_s = self.now_us / 1_000_000;
         let refused = self.fork_is_refused();
-        if kind == ChildKind::Bgsave {
+        if self.saves_file(kind) {
             self.persistence.tried(now_s, !refused);
         }
         if refused {
@@ -210,36 +221,49 @@ impl Node {
             cow.set_resident(class, bytes);
         }
         cow.set_dirty(self.rss.dirty_bytes());
+        cow.set_heap(self.rss.heap_bytes());
         cow.set_keeps_saved(!self.profile.child_dismisses);
         cow
     }
 
     /// Cron's look at the child: reports, and whether it is done.
     pub(super) fn child_cron(&mut self) {
-        let (now_us, dirty) = (self.now_us, self.rss.dirty_bytes());
+        let (now_us, dirty, heap) = (self.now_us, self.rss.dirty_bytes(), self.rss.heap_bytes());
         let Some(child) = self.child.as_mut() else { return };
         child.cow.dirty_left(dirty);
+        child.cow.heap_left(heap);
         if now_us >= child.next_report_us && now_us < child.ends_us {
             child.report(now_us);
             child.next_report_us += REPORT_US;
         }
         if now_us >= child.ends_us {
-            self.end_child(true);
+            self.end_child(ChildEnd::Done);
         }
     }
 
+    /// Whether a child writes the RDB file: a full synchronisation by way of the disk counts as a snapshot.
+    /// Source: `startBgsaveForReplication` calls `rdbSaveBackground`; *measured*: `rdb_changes_since_last_save` is 0 after it.
+    fn saves_file(&self, kind: ChildKind) -> bool {
+        kind == ChildKind::Bgsave || kind == ChildKind::Sync && !self.config.repl_diskless_sync
+    }
+
     /// The child ends, its work done or not.
-    pub(super) fn end_child(&mut self, succeeded: bool) {
+    pub(super) fn end_child(&mut self, end: ChildEnd) {
+        let succeeded = end == ChildEnd::Done;
         let Some(mut child) = self.child.take() else { return };
         self.child_active = false;
         child.report(self.now_us);
         let seconds = self.now_us.saturating_sub(child.started_us) / 1_000_000;
         match child.kind {
-            ChildKind::Bgsave => {
-                self.persistence.ended(self.now_us / 1_000_000, seconds, child.changes, succeeded);
-                self.persistence.rdb_last_cow_size = child.peak;
+            ChildKind::Bgsave | ChildKind::Sync => {
+                if self.saves_file(child.kind) && end != ChildEnd::Killed {
+                    self.persistence.ended(self.now_us / 1_000_000, seconds, child.changes, succeeded);
+                }
+                // A child that is killed makes no last report.
+                if end != ChildEnd::Killed {
+                    self.persistence.rdb_last_cow_size = child.peak;
+                }
             }
-            ChildKind::Sync => self.persistence.rdb_last_cow_size = child.peak,
             ChildKind::AofRewrite => {
                 self.persistence.aof_last_cow_size = child.peak;
                 self.aof_rewrite_ended(succeeded);

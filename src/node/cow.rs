@@ -121,6 +121,8 @@ pub(crate) struct CopyOnWrite {
     keeps_saved: bool,
     /// Dirty pages at the fork, and those of them that are neither purged nor used since (B).
     dirty: [u64; 2],
+    /// Bytes of the keys' pages at the fork, and the least since (B).
+    heap: [u64; 2],
 }
 
 impl CopyOnWrite {
@@ -144,9 +146,30 @@ impl CopyOnWrite {
         self.dirty[1] = self.dirty[1].min(bytes);
     }
 
-    /// Pages of the dirty pool that are shared no longer (B): the child's report counts them, the machine does not pay.
-    pub(crate) fn purged(&self) -> u64 {
-        self.dirty[0] - self.dirty[1]
+    /// Says how many bytes the keys' pages took at the fork (B).
+    pub(crate) fn set_heap(&mut self, bytes: u64) {
+        self.heap = [bytes; 2];
+    }
+
+    /// Says how many they take now (B): what the parent has given back is the child's alone.
+    pub(crate) fn heap_left(&mut self, bytes: u64) {
+        self.heap[1] = self.heap[1].min(bytes);
+    }
+
+    /// Pages that the parent has purged or given back since the fork (B): the child alone holds them, so that they are out of
+    /// the parent's RSS and in the child's report.  Of those that were copied before, the copy is counted already; the child
+    /// has released those of large values that it has saved.
+    fn given_back(&self, copied: f64, unsaved: f64) -> f64 {
+        let dirty = self.dirty[0] - self.dirty[1];
+        let others = (self.heap[0] - self.heap[1]).saturating_sub(dirty) as f64;
+        let resident = self.heap[0].saturating_sub(self.dirty[0]) as f64;
+        if resident <= 0.0 {
+            return dirty as f64;
+        }
+        let large = self.classes.iter().filter(|c| c.dismissed() && !self.keeps_saved).map(|c| c.resident).sum::<u64>();
+        let large = (large as f64 / resident).min(1.0);
+        let shared = (1.0 - copied / resident).max(0.0);
+        dirty as f64 + others * shared * (1.0 - large * (1.0 - unsaved))
     }
 
     fn class(&mut self, size: u64) -> &mut Class {
@@ -214,7 +237,7 @@ impl CopyOnWrite {
                 copied_pages(resident as f64 / HUGE_PAGE as f64, written as f64) * HUGE_PAGE as f64
             }
         };
-        BASE_PAGES * PAGE + copied as u64
+        BASE_PAGES * PAGE + (copied + self.given_back(copied, unsaved)) as u64
     }
 
     fn table_bytes(&self) -> u64 {
@@ -327,6 +350,36 @@ mod tests {
             assert!(error < 0.03, "{size}: {} pages, literally {literal}", pages(&cow));
             let _ = rng.next_u64();
         }
+    }
+
+    #[test]
+    fn what_the_parent_gives_back_is_the_child_s_alone() {
+        // Measured: 7.0.15, every one of 200 000 keys deleted during a save; RSS of 223 MiB falls to 16, the child's private
+        // memory rises to 217, rdb_last_cow_size 227 459 072, and both together take what they took.
+        let mut cow = million();
+        let heap = 150 << 20;
+        cow.set_heap(heap);
+        cow.set_dirty(10 << 20);
+        let before = cow.bytes(0, 1);
+        cow.heap_left(heap - (4 << 20));
+        cow.dirty_left(6 << 20);
+        assert_eq!(cow.bytes(0, 1) - before, 4 << 20, "dirty pages that were purged");
+        cow.dirty_left(0);
+        cow.heap_left(0);
+        assert_eq!(cow.bytes(0, 1) - before, heap, "slabs that were emptied, too");
+        cow.heap_left(heap);
+        assert_eq!(cow.bytes(0, 1) - before, heap, "new pages are none of the child's");
+    }
+
+    #[test]
+    fn a_copy_is_not_counted_again_when_its_page_goes() {
+        let mut cow = CopyOnWrite::new(PageSize::Small, [0, 0]);
+        cow.add_live(64, 64_000);
+        cow.set_heap(64 * 64_000);
+        (0..64_000).for_each(|_| cow.write(64));
+        let copied = cow.bytes(0, 1);
+        cow.heap_left(0);
+        assert!(cow.bytes(0, 1).abs_diff(copied) < PAGE);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! Source: dynamics specification, sections 4.3, 4.10, 10.
 
 use super::Node;
-use super::child::ChildKind;
+use super::child::{ChildEnd, ChildKind};
 use super::cow::PageSize;
 use super::notice::EventKind;
 use crate::units::{Bytes, Micros};
@@ -189,7 +189,7 @@ impl Node {
         // With oom-score-adj the child's score is raised, so that it goes first; without, the server is the larger.
         if self.child.is_some() && self.config.oom_score_adj {
             self.note_event(EventKind::OomKilled { victim: Victim::Child, lost_changes: 0 });
-            self.end_child(false);
+            self.end_child(ChildEnd::Failed);
         } else {
             self.note_event(EventKind::OomKilled { victim: Victim::Server, lost_changes });
             self.host.killed = true;

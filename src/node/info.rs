@@ -223,6 +223,7 @@ impl Node {
         }
         self.events.clear();
         self.persistence.reset(self.now_us / 1_000_000);
+        self.restart_aof();
         self.host.peak = HostPeak::default();
         self.ledger.reset_peak();
         self.peak = super::PeakRecord::default();

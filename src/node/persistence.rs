@@ -106,6 +106,11 @@ impl Persistence {
         }
     }
 
+    /// The server saved by itself, without a child.
+    pub(super) fn saved(&mut self, now_s: u64) {
+        (self.dirty, self.last_save_s, self.failed) = (0, now_s, false);
+    }
+
     /// Nothing has changed since the server came up.
     pub(super) fn reset(&mut self, now_s: u64) {
         *self = Persistence::new(now_s);

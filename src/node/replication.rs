@@ -12,7 +12,7 @@
 mod sync;
 
 use super::backlog::{TRIM_BEFORE_SLEEP, TRIM_ON_FEED};
-use super::child::ChildKind;
+use super::child::{ChildEnd, ChildKind};
 use super::ledger::MemoryPart;
 use super::link::{ClientClass, Consumer, LimitWatch, LinkSetup, OutputLimit};
 use super::notice::EventKind;
@@ -235,9 +235,9 @@ impl Node {
             if replica.state == ReplicaState::Online {
                 let pending = offset - replica.sent;
                 replica.sent += replica.consumer.take_from(pending, span, now, share);
-                if !replica.consumer.stalled(now) {
-                    replica.heard = now_us;
-                }
+            }
+            if replica.is_fed() && !replica.consumer.stalled(now) {
+                replica.heard = now_us;
             }
         }
         replication.trim(self.config.repl_backlog_size.0, TRIM_BEFORE_SLEEP);
@@ -264,11 +264,21 @@ impl Node {
                 self.drop_replica(index, usage, if hard { DropReason::HardLimit } else { DropReason::SoftLimit });
             } else if check == DropCheck::Cron {
                 let silent = self.now_us.saturating_sub(self.replication.replicas[index].heard);
-                let follows = self.replication.replicas[index].state == ReplicaState::Online;
-                if follows && silent > self.config.repl_timeout * 1_000_000 {
+                if self.is_timed(index) && silent > self.config.repl_timeout * 1_000_000 {
                     self.drop_replica(index, usage, DropReason::Timeout);
                 }
             }
+        }
+    }
+
+    /// Whether a silent replica is dropped: one that follows, that loads (it says so all the time), or that a child sends the
+    /// data to.  One that a file is being written for, or sent to, is not.  Source: `replicationCron`.
+    fn is_timed(&self, index: usize) -> bool {
+        match self.replication.replicas[index].state {
+            ReplicaState::Online => true,
+            ReplicaState::Loads { from, .. } => self.now_us >= from,
+            ReplicaState::Saves => self.config.repl_diskless_sync,
+            _ => false,
         }
     }
 
@@ -299,10 +309,12 @@ impl Node {
             self.counters.full_sync_loops += 1;
             self.note_event(EventKind::ResyncLoop { replica: index });
         }
-        // Source: a child that sends to sockets is killed when its last replica is gone.
+        // Source: a child that sends to sockets is killed when its last replica is gone; one that writes a file too, unless
+        // save points say that the file is wanted (`freeClient`).
+        let unwanted = self.config.repl_diskless_sync || self.config.save.is_empty();
         let saving = self.replication.replicas.iter().any(|replica| replica.state == ReplicaState::Saves);
-        if !online && !saving && self.config.repl_diskless_sync && self.child_kind() == Some(ChildKind::Sync) {
-            self.end_child(false);
+        if !online && !saving && unwanted && self.child_kind() == Some(ChildKind::Sync) {
+            self.end_child(ChildEnd::Killed);
         }
     }
 

@@ -101,6 +101,16 @@ impl Rss {
         }
     }
 
+    /// Bytes of the keys' pages, dirty ones included (B).
+    pub(super) fn heap_bytes(&self) -> u64 {
+        let keys = match &self.heap {
+            Heap::Exact { slabs, .. } => slabs.active_bytes() + slabs.dirty_bytes(),
+            Heap::MeanField(field) => field.held(),
+            Heap::HighWater(most) => *most,
+        };
+        keys + self.blocks.held()
+    }
+
     /// Bytes of the slabs of each small class, where they are known: class and bytes (B).
     pub(super) fn resident_by_class(&self) -> Vec<(u64, u64)> {
         let mut resident = match &self.heap {

@@ -1,6 +1,6 @@
 //! All rounding and all units for people.
 
-use crate::analysis::Findings;
+use crate::analysis::{Findings, series};
 use crate::node::ledger::{MemoryPart, PARTS};
 use crate::record::{ChildKind, DisconnectReason, EventKind, Run, TableName, Victim};
 use crate::units::{Bytes, SimTime};
@@ -122,6 +122,12 @@ pub fn disconnections(findings: &Findings) -> Vec<String> {
     sums.into_iter().map(line).collect()
 }
 
+/// `1 time`, `1 870 times`.
+#[must_use]
+pub fn times(n: u64) -> String {
+    format!("{} {}", count(n), if n == 1 { "time" } else { "times" })
+}
+
 /// What became of replicas, in a few lines.
 #[must_use]
 pub fn replication(run: &Run) -> Vec<String> {
@@ -129,10 +135,10 @@ pub fn replication(run: &Run) -> Vec<String> {
     let (drops, counters) = (dropped.clone().count() as u64, &run.end.counters);
     let mut lines = Vec::new();
     if let Some(first) = dropped.clone().next() {
-        let most = run.timeline.iter().map(|s| s.replication.mem_total_replication_buffers).max().unwrap_or(0);
+        let most = series::most_replication_buffers(run);
         lines.push(format!(
-            "{} times a replica was dropped, first after {}; replication buffers up to {}",
-            count(drops),
+            "{} a replica was dropped, first after {}; replication buffers up to {}",
+            times(drops),
             first.at,
             size(most)
         ));

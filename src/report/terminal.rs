@@ -206,7 +206,10 @@ fn of_the_kernel(run: &Run) -> Vec<String> {
             EventKind::ChildEnded { cow_size, .. } => Some(cow_size),
             _ => None,
         });
-        let most = format::size(forks.max().unwrap_or(0));
+        // A child that the run's end, or the OOM killer, overtook has made no last report.
+        let alive = run.timeline.iter().map(|sample| sample.host).chain([run.host_peak.memory]);
+        let alive = alive.map(|host| host.part(HostPart::CopyOnWrite));
+        let most = format::size(forks.chain(alive).max().unwrap_or(0));
         let forks = counted(counters.total_forks, "fork");
         lines.push(format!("{forks}; copy-on-write at most {most}"));
     }
@@ -218,7 +221,7 @@ fn of_the_kernel(run: &Run) -> Vec<String> {
     }
     lines.extend(format::replication(run));
     if counters.fork_failures > 0 {
-        lines.push(format!("fork_failed: {} times", format::count(counters.fork_failures)));
+        lines.push(format!("fork_failed: {}", format::times(counters.fork_failures)));
     }
     if counters.misconf_errors > 0 {
         let count = format::count(counters.misconf_errors);

@@ -121,6 +121,16 @@ fn subscribers(item: &Item<'_>, groups: &[ClientGroup]) -> Option<Vec<usize>> {
     Some(named)
 }
 
+/// Bytes a second of a replica's link: a synchronisation over it has to end.
+fn link_rate(item: &Item<'_>, expected: &str) -> Option<u64> {
+    let rate = byte_rate(item, expected)?;
+    if rate == 0 {
+        item.refuse("never ends; expected a rate above 0, like \"60mb/s\", or stalls");
+        return None;
+    }
+    Some(rate)
+}
+
 /// A replica; in sync at the start unless an event attaches it.
 pub(super) fn replica(item: &Item<'_>, duration: Micros) -> Option<ReplicaSetup> {
     let table = item.table(&keys::REPLICA)?;
@@ -128,7 +138,7 @@ pub(super) fn replica(item: &Item<'_>, duration: Micros) -> Option<ReplicaSetup>
     let expected = "\"unlimited\", or like \"200mb/s\"";
     let read_rate = match table.get("link") {
         Some(item) if item.as_text() == Some("unlimited") => ReadRate::Unlimited,
-        Some(item) => byte_rate(&item, expected).map_or(ReadRate::Unlimited, ReadRate::PerSecond),
+        Some(item) => link_rate(&item, expected).map_or(ReadRate::Unlimited, ReadRate::PerSecond),
         None => ReadRate::Unlimited,
     };
     let link = LinkSetup {

@@ -5,17 +5,21 @@ use crate::record::{Counters, Event, EventKind, HostPeak, KeyspaceRecord, Peak, 
 use crate::scenario::Scenario;
 use crate::units::{Micros, SimTime};
 
+/// Events kept of one run; further ones are counted.  *Assumed*: more than anybody reads.
+const EVENTS_LIMIT: usize = 100_000;
+
 /// The run so far.
 #[derive(Debug)]
 pub(super) struct Recorder {
     run: Run,
     previous: Counters,
+    dropped: u64,
 }
 
 impl Recorder {
     pub(super) fn new(seed: u64, node: &Node) -> Recorder {
         let run = Run { seed, used_memory_startup: node.used_memory_startup(), ..Run::default() };
-        Recorder { run, previous: Counters::default() }
+        Recorder { run, previous: Counters::default(), dropped: 0 }
     }
 
     /// Takes a sample.
@@ -39,7 +43,12 @@ impl Recorder {
                 EventKind::EvictingFirst => self.run.evicting.first = at,
                 _ => {}
             }
-            self.run.events.push(Event { at, kind });
+            let told = matches!(kind, EventKind::OomKilled { .. } | EventKind::ResyncLoop { .. });
+            if self.run.events.len() < EVENTS_LIMIT || told && self.run.events.len() < 2 * EVENTS_LIMIT {
+                self.run.events.push(Event { at, kind });
+            } else {
+                self.dropped += 1;
+            }
         }
     }
 
@@ -56,7 +65,7 @@ impl Recorder {
     /// Closes the run.
     pub(super) fn finish(mut self, scenario: &Scenario, node: &mut Node) -> Run {
         self.note_server_events(node);
-        self.run.events_dropped = node.events_dropped();
+        self.run.events_dropped = node.events_dropped() + self.dropped;
         self.run.events.sort_by_key(|event| event.at);
         self.run.end = self.run.timeline.last().copied().unwrap_or_default();
         self.run.simulated_ops = self.run.end.counters.total_commands_processed;

@@ -7,6 +7,9 @@ use crate::node::Node;
 use crate::node::child::ChildKind;
 use crate::units::{Micros, SimTime};
 
+/// A replica whose synchronisation could not begin asks again after this (µs).  Source: `replicationCron`, once a second.
+const RETRY_US: u64 = 1_000_000;
+
 impl Node {
     /// What replicas send keeps histograms like any command's.  *measured*: 7.0.15, one replica: 117 448 bytes more, three
     /// histograms, a block and a connection.
@@ -65,6 +68,14 @@ impl Node {
             lasts = lasts.max(self.slowest_transfer());
         }
         if !self.start_child(ChildKind::Sync, Some(lasts)) {
+            // Source: `startBgsaveForReplication`, "BGSAVE failed, replication can't continue": they are closed, and come back
+            // with their next `replicationCron`.
+            let at = self.now_us + RETRY_US;
+            for replica in &mut self.replication.replicas {
+                if matches!(replica.state, ReplicaState::WaitsForFork { .. }) {
+                    replica.state = ReplicaState::Returns { at };
+                }
+            }
             return;
         }
         self.replication.select_due = true;
