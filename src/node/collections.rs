@@ -260,16 +260,15 @@ impl Node {
         }
     }
 
-    /// A key that is a collection is being deleted, or gets a string: its elements go.
-    pub(super) fn release_elements(&mut self, sizes: Sizes) {
-        if sizes.encoding != string::Encoding::Collection {
-            return;
-        }
-        let Some(collection) = self.collections.remove(sizes.payload) else { return };
+    /// A key that is a collection is being deleted: its elements go; the result is what they took (B).
+    #[inline(never)]
+    pub(super) fn release_elements(&mut self, sizes: Sizes) -> u64 {
+        let Some(collection) = self.collections.remove(sizes.payload) else { return 0 };
         self.ledger.release(MemoryPart::Values, collection.bytes());
         let mut told = Told { rss: &mut self.rss, child: self.child.as_deref_mut() };
         for (class, count) in collection.blocks.iter() {
             told.freed(class, count);
         }
+        collection.bytes()
     }
 }

@@ -177,6 +177,12 @@ impl Sizes {
         u64::from(self.total & !EXPIRE_ROOM)
     }
 
+    /// Whether both are made of the same allocations.
+    #[inline]
+    pub(crate) fn is_alike(self, other: Sizes) -> bool {
+        (self.total, self.key, self.encoding) == (other.total, other.key, other.encoding)
+    }
+
     /// Whether the object, which holds its key, has room for a time of expiry.
     #[inline]
     pub(crate) fn expire_room(self) -> bool {

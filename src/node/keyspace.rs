@@ -8,6 +8,7 @@ use super::keys::{ExpiresChain, MainChain, Sizes, Slot};
 use super::ledger::{KEYSPACE_PARTS, MemoryPart};
 use super::notice::TableName;
 use super::{KeyRef, Node, StringValue};
+use crate::layout::string::Encoding;
 
 impl Node {
     /// Bytes of a key without its expires entry (B).
@@ -62,8 +63,7 @@ impl Node {
             self.note_deleted_to_child(slot, link);
         }
         let sizes = self.keys.entries[slot as usize].sizes;
-        let elements = self.element_bytes(sizes);
-        self.release_elements(sizes);
+        let elements = if sizes.encoding == Encoding::Collection { self.release_elements(sizes) } else { 0 };
         self.ledger.release(MemoryPart::Entries, self.regions.entry);
         let key_class = self.regions.key(sizes);
         self.ledger.release(MemoryPart::Keys, key_class);

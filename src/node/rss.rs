@@ -61,7 +61,24 @@ pub(super) struct Rss {
     heap: Heap,
     /// Blocks of collections.
     blocks: MeanField,
+    /// Keys whose classes have still to be told to a mean field.
+    alike: Alike,
     process: ProcessMemory,
+}
+
+/// Keys of the same sizes that came and went one after the other.
+#[derive(Debug, Clone, Copy, Default)]
+struct Alike {
+    sizes: Option<Sizes>,
+    /// Added less deleted.
+    more: i64,
+}
+
+impl Alike {
+    #[inline]
+    fn is_of(&self, sizes: Sizes) -> bool {
+        self.sizes.is_some_and(|other| other.is_alike(sizes))
+    }
 }
 
 impl Rss {
@@ -74,7 +91,7 @@ impl Rss {
         } else {
             Heap::MeanField(MeanField::default())
         };
-        Rss { heap, blocks: MeanField::default(), process: ProcessMemory::of(allocator) }
+        Rss { heap, blocks: MeanField::default(), alike: Alike::default(), process: ProcessMemory::of(allocator) }
     }
 
     /// How the keys' memory is followed.
@@ -244,6 +261,7 @@ impl Node {
     /// Cron's part: dirty pages decay; a heap that is followed as a whole is fitted to what lives.
     pub(super) fn rss_cron(&mut self) {
         let now_us = self.now_us;
+        self.tell_alike();
         self.rss.blocks.fit();
         let chunks = self.glibc_chunks();
         match &mut self.rss.heap {
@@ -266,7 +284,39 @@ impl Node {
     }
 
     /// A key was added.
+    #[inline]
     pub(super) fn note_added_to_heap(&mut self, slot: Slot, sizes: Sizes) {
+        match &self.rss.heap {
+            Heap::MeanField(_) => self.count_alike(sizes, 1),
+            Heap::Exact { .. } => self.place_key(slot, sizes),
+            Heap::HighWater(_) => {}
+        }
+    }
+
+    /// Counts keys added and deleted that are alike, to tell the classes of all of them at once.
+    #[inline]
+    fn count_alike(&mut self, sizes: Sizes, more: i64) {
+        if !self.rss.alike.is_of(sizes) {
+            self.tell_alike();
+            self.rss.alike = Alike { sizes: Some(sizes), more: 0 };
+        }
+        self.rss.alike.more += more;
+    }
+
+    /// Tells the classes of the keys that were counted.
+    #[inline(never)]
+    fn tell_alike(&mut self) {
+        let Alike { sizes: Some(sizes), more } = std::mem::take(&mut self.rss.alike) else { return };
+        let Heap::MeanField(field) = &mut self.rss.heap else { return };
+        let [object, value] = self.regions.value_classes(sizes);
+        for class in [object, value, self.regions.key(sizes), self.regions.entry].into_iter().filter(|&class| class > 0)
+        {
+            let count = more.unsigned_abs();
+            if more > 0 { field.allocate_many(class, count) } else { field.free_many(class, count) }
+        }
+    }
+
+    fn place_key(&mut self, slot: Slot, sizes: Sizes) {
         let [object, value] = self.regions.value_classes(sizes);
         for (region, class) in [
             (Region::Object, object),
@@ -279,7 +329,16 @@ impl Node {
     }
 
     /// A key is being deleted; its TTL is gone already.
+    #[inline]
     pub(super) fn note_deleted_from_heap(&mut self, slot: Slot) {
+        match &self.rss.heap {
+            Heap::MeanField(_) => self.count_alike(self.keys.entries[slot as usize].sizes, -1),
+            Heap::Exact { .. } => self.displace_key(slot),
+            Heap::HighWater(_) => {}
+        }
+    }
+
+    fn displace_key(&mut self, slot: Slot) {
         let sizes = self.keys.entries[slot as usize].sizes;
         let [object, value] = self.regions.value_classes(sizes);
         for (region, class) in [
@@ -328,6 +387,7 @@ impl Node {
     /// Every key is gone, and a synchronous FLUSHALL has purged.
     pub(super) fn note_flushed_heap(&mut self) {
         self.rss.blocks = MeanField::default();
+        self.rss.alike = Alike::default();
         match &mut self.rss.heap {
             Heap::Exact { slabs, places } => {
                 slabs.clear();

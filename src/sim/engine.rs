@@ -223,6 +223,7 @@ impl<'a> Engine<'a> {
         let group = stream.traffic.clients;
         let slow = node.is_slow(group);
         let on_miss = stream.traffic.on_miss;
+        let of_elements = family.collection().is_some();
         let pipeline = u64::from(stream.pipeline);
         let mut commands = count;
         let mut left = count;
@@ -235,7 +236,7 @@ impl<'a> Engine<'a> {
                 node.set_time(now.0.cast_signed());
                 let named = stream.key(family, node);
                 let command = stream.command();
-                let reply = if command.is_of_collection() {
+                let reply = if of_elements && command.is_of_collection() {
                     request_elements(node, stream, family, command, named, now, writes)
                 } else {
                     request(node, stream, family, command, named, now, writes)
@@ -251,7 +252,7 @@ impl<'a> Engine<'a> {
             if let Some(command) = on_miss {
                 for i in 0..stream.missed.len() {
                     let named = stream.missed[i];
-                    let reply = if command.is_of_collection() {
+                    let reply = if of_elements && command.is_of_collection() {
                         request_elements(node, stream, family, command, named, now, writes)
                     } else {
                         request(node, stream, family, command, named, now, writes)
