@@ -43,7 +43,10 @@ pub fn markdown(results: &[CaseResult]) -> String {
     for result in results {
         let (points, single): (Vec<&Figure>, Vec<&Figure>) = result.figures().iter().partition(|f| f.curve_point);
         let worst = points.iter().copied().max_by(|a, b| a.by_tolerance().total_cmp(&b.by_tolerance()));
-        let named = single.into_iter().map(|figure| (figure, figure.name.clone()));
+        // What has to be equal, and is, makes no row.
+        let listed =
+            single.into_iter().filter(|figure| !(figure.tolerance < 1.0 && figure.measured == figure.predicted));
+        let named = listed.map(|figure| (figure, figure.name.clone()));
         let worst = worst.map(|figure| (figure, format!("{}, the worst of {} points", figure.name, points.len())));
         for (figure, name) in named.chain(worst) {
             let _ = writeln!(
