@@ -13,6 +13,7 @@ use super::rss::Rss;
 use super::{Node, StringValue, string};
 use crate::command::Command;
 use crate::layout::{Rules, Tally};
+use crate::profile::FieldTtl;
 
 /// A write to a collection.
 #[derive(Debug, Clone, Copy)]
@@ -51,11 +52,11 @@ impl Collections {
         }
     }
 
-    fn get(&self, number: u64) -> Option<&Collection> {
+    pub(super) fn get(&self, number: u64) -> Option<&Collection> {
         self.items.get(number as usize)?.as_deref()
     }
 
-    fn get_mut(&mut self, number: u64) -> Option<&mut Collection> {
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Collection> {
         self.items.get_mut(number as usize)?.as_deref_mut()
     }
 
@@ -77,9 +78,9 @@ impl Collections {
 }
 
 /// Passes on what is allocated to resident memory and to a child.
-struct Told<'a> {
-    rss: &'a mut Rss,
-    child: Option<&'a mut Child>,
+pub(super) struct Told<'a> {
+    pub(super) rss: &'a mut Rss,
+    pub(super) child: Option<&'a mut Child>,
 }
 
 impl Tally for Told<'_> {
@@ -177,6 +178,9 @@ impl Node {
             expire_room: false,
         };
         let slot = self.add_key(key, write.key_length, number, value);
+        if let Some(collection) = self.collections.get_mut(number) {
+            collection.slot = slot;
+        }
         self.ledger.charge(MemoryPart::Values, bytes);
         self.keyspaces[key.keyspace as usize].bytes += bytes;
         slot
@@ -187,6 +191,8 @@ impl Node {
             .change(slot, |collection, rules, told| collection.run(command, write.touch, write.elements, rules, told));
         if self.collections.get(self.keys.entries[slot as usize].sizes.payload).is_some_and(Collection::is_gone) {
             self.delete_key(slot);
+        } else if self.profile.collections.field_ttl != FieldTtl::None {
+            self.index_fields(self.keys.entries[slot as usize].sizes.payload, false);
         }
         match (done.found, command.spec().counts_hits) {
             (true, true) => Reply::Hit(done.reply),
@@ -197,7 +203,11 @@ impl Node {
     }
 
     /// Changes a collection and moves its charges.
-    fn change(&mut self, slot: Slot, work: impl FnOnce(&mut Collection, &Rules<'_>, &mut Told<'_>) -> Done) -> Done {
+    pub(super) fn change(
+        &mut self,
+        slot: Slot,
+        work: impl FnOnce(&mut Collection, &Rules<'_>, &mut Told<'_>) -> Done,
+    ) -> Done {
         let rules = Rules::new(self.profile, self.classes, self.config.limits);
         let entry = self.keys.entries[slot as usize];
         let Some(collection) = self.collections.get_mut(entry.sizes.payload) else { return Done::default() };
@@ -234,6 +244,7 @@ impl Node {
             return;
         }
         let Some(collection) = self.collections.remove(sizes.payload) else { return };
+        self.forget_fields(sizes.payload, &collection);
         self.ledger.release(MemoryPart::Values, collection.bytes());
         let mut told = Told { rss: &mut self.rss, child: self.child.as_deref_mut() };
         for (class, count) in collection.blocks.iter() {
