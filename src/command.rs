@@ -54,6 +54,8 @@ pub enum Command {
     HDel,
     /// Add to a hash field.
     HIncrBy,
+    /// Set the TTL of a hash field.
+    HExpire,
     /// Read a hash field.
     HGet,
     /// Read a whole hash.
@@ -94,6 +96,8 @@ pub enum Command {
     XAck,
     /// Set a bit, which makes the string long enough for it.
     SetBit,
+    /// Add an element to a HyperLogLog.
+    PfAdd,
 }
 
 /// A type of value that commands need.
@@ -105,6 +109,8 @@ pub enum Needs {
     Bytes,
     /// An integer.
     Int,
+    /// A string that is a HyperLogLog.
+    HyperLogLog,
     /// A hash.
     Hash,
     /// A list.
@@ -167,6 +173,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     spec(Command::HSet, "HSET", "HSET", [true, false, false, true]),
     spec(Command::HDel, "HDEL", "HDEL", [false, false, false, false]),
     spec(Command::HIncrBy, "HINCRBY", "HINCRBY", [true, false, false, true]),
+    spec(Command::HExpire, "HEXPIRE", "HEXPIRE", [true, false, false, false]),
     spec(Command::HGet, "HGET", "HGET", [false, true, true, false]),
     spec(Command::HGetAll, "HGETALL", "HGETALL", [false, true, true, false]),
     spec(Command::LPush, "LPUSH", "LPUSH", [true, false, false, true]),
@@ -187,6 +194,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     spec(Command::XReadGroup, "XREADGROUP", "XREADGROUP", [false, true, true, false]),
     spec(Command::XAck, "XACK", "XACK", [false, false, false, false]),
     spec(Command::SetBit, "SETBIT", "SETBIT", [true, false, false, true]),
+    spec(Command::PfAdd, "PFADD", "PFADD", [true, false, false, true]),
 ];
 
 impl Command {
@@ -223,6 +231,7 @@ impl Command {
             }
             Command::Incr => Some(Needs::Int),
             Command::Append | Command::SetRange | Command::SetBit => Some(Needs::Bytes),
+            Command::PfAdd => Some(Needs::HyperLogLog),
             Command::Get
             | Command::StrLen
             | Command::Set
@@ -235,7 +244,9 @@ impl Command {
             | Command::GetEx
             | Command::GetExPersist
             | Command::GetDel => Some(Needs::String),
-            Command::HSet | Command::HDel | Command::HIncrBy | Command::HGet | Command::HGetAll => Some(Needs::Hash),
+            Command::HSet | Command::HDel | Command::HIncrBy | Command::HExpire | Command::HGet | Command::HGetAll => {
+                Some(Needs::Hash)
+            }
             Command::LPush | Command::RPush | Command::LPop | Command::RPop | Command::LRange | Command::LTrim => {
                 Some(Needs::List)
             }

@@ -23,13 +23,58 @@ pub const DENSE: u64 = HEADER + REGISTERS * 6 / 8;
 /// Expected length of the sparse form after `distinct` elements (B).
 #[must_use]
 pub fn sparse_length(distinct: u64) -> u64 {
+    expected_length(distinct as f64).round() as u64
+}
+
+fn expected_length(distinct: f64) -> f64 {
     let registers = REGISTERS as f64;
-    let empty = (distinct as f64 * (-1.0 / registers).ln_1p()).exp();
+    let empty = (distinct * (-1.0 / registers).ln_1p()).exp();
     let set = registers * (1.0 - empty);
     // A byte for each register that is set; between two of them nothing, one byte, or two for a long run of zeros.
     let gaps = set * (empty + empty.powf(ZERO_RUN + 1.0));
     // The first run of zeros stands before the first register.
-    HEADER + (set + gaps).round() as u64 + 2
+    HEADER as f64 + set + gaps + 2.0
+}
+
+/// Length after one more distinct element (B).  It grows by whole bytes, of which `draw` says how many, so that the mean
+/// is what is expected.
+#[must_use]
+pub fn length_after(length: u64, limit: u64, draw: u64) -> u64 {
+    if length >= DENSE {
+        return DENSE;
+    }
+    // How many elements make this length: the expectation rises with them.
+    let (mut low, mut high) = (0.0, (4 * REGISTERS) as f64);
+    for _ in 0..40 {
+        let middle = f64::midpoint(low, high);
+        if expected_length(middle) < length as f64 { low = middle } else { high = middle }
+    }
+    let more = expected_length(low + 1.0) - expected_length(low);
+    let part = (draw >> 11) as f64 / (1_u64 << 53) as f64;
+    let more = more.floor() as u64 + u64::from(part < more.fract());
+    let length = length + more;
+    if length > limit { DENSE } else { length }
+}
+
+/// Class of its string when it has `length` bytes and its allocation, of `class` bytes, had room for `capacity` (B).
+#[must_use]
+pub fn grown_class(
+    length: u64,
+    (mut class, mut capacity): (u64, u64),
+    limit: u64,
+    growth: u64,
+    classes: SizeClasses,
+) -> u64 {
+    if length >= DENSE {
+        return classes.class(sds::request(DENSE));
+    }
+    while length + ROOM > capacity + 1 && length > EMPTY {
+        let needed = capacity + 1;
+        let wanted = needed + needed.min(growth);
+        class = sds::grow_to(wanted.min(limit.max(needed)), classes);
+        capacity = sds::grown_capacity(class);
+    }
+    class
 }
 
 /// Whether it is dense after `distinct` elements, when the sparse form ends at `limit` bytes.
@@ -45,16 +90,7 @@ pub fn class(distinct: u64, limit: u64, growth: u64, classes: SizeClasses) -> u6
     if is_dense(distinct, limit) {
         return classes.class(sds::request(DENSE));
     }
-    let length = sparse_length(distinct);
-    let mut class = classes.class(sds::request(EMPTY));
-    let mut capacity = EMPTY;
-    while length + ROOM > capacity + 1 && distinct > 0 {
-        let needed = capacity + 1;
-        let wanted = needed + needed.min(growth);
-        class = sds::grow_to(wanted.min(limit.max(needed)), classes);
-        capacity = sds::grown_capacity(class);
-    }
-    class
+    grown_class(sparse_length(distinct), (classes.class(sds::request(EMPTY)), EMPTY), limit, growth, classes)
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@
 
 mod allocation;
 pub mod dict;
+pub mod field_index;
+mod field_ttl;
 pub mod hash;
 pub mod hyperloglog;
 pub mod intset;
@@ -35,6 +37,8 @@ pub enum Encoding {
     Ziplist,
     /// One block.
     Listpack,
+    /// One block, where a field has a TTL.
+    ListpackEx,
     /// Integers in one block.
     Intset,
     /// A table.
@@ -63,6 +67,7 @@ impl Encoding {
         match self {
             Encoding::Ziplist => "ziplist",
             Encoding::Listpack => "listpack",
+            Encoding::ListpackEx => "listpackex",
             Encoding::Intset => "intset",
             Encoding::Hashtable => "hashtable",
             Encoding::Skiplist => "skiplist",

@@ -15,7 +15,7 @@ const EMPTY: u64 = 8;
 const LEAF: u64 = 16;
 
 /// Bytes of a node of `size` bytes of the key and `pointers` pointers.  Source: `raxNodeCurrentLength`.
-fn node(size: u64, pointers: u64) -> u64 {
+pub(super) fn node(size: u64, pointers: u64) -> u64 {
     (4 + size).next_multiple_of(8) + 8 * pointers
 }
 

@@ -4,6 +4,8 @@
 //! are the caller's: [`Elements`] says what the element of a number is, always the same.  Elements are alike as far as the
 //! scenario knows, so one that is taken out of a hash, a set or a sorted set is the last one, whatever its name.
 
+use super::field_times::FieldTimes;
+use super::keys::{NIL, Slot};
 use crate::command::Command;
 use crate::layout::hash::{Hash, Pair};
 use crate::layout::list::{End, List};
@@ -15,7 +17,7 @@ use std::collections::VecDeque;
 
 /// Number of the first element: there is room before it for LPUSH.
 const MIDDLE: u64 = 1 << 62;
-/// IDs of entries that are loaded begin here, those that traffic adds at the second instant and the time since the start
+/// IDs of entries that are loaded begin here, those that traffic adds at the second instant and the server's clock
 /// (ms).  *assumed*: dates of 2023 and 2027; what matters is that they have as many bytes as today's.
 const LOADED_ID_MS: u64 = 1_700_000_000_000;
 const CLOCK_ID_MS: u64 = 1_800_000_000_000;
@@ -65,6 +67,8 @@ pub trait Elements: std::fmt::Debug {
     fn id_step_ms(&self) -> u64;
     /// Random bits of the key's own.
     fn phase(&self) -> u32;
+    /// The number by which the scenario knows the key.
+    fn number_of_key(&self) -> u64;
 }
 
 /// Blocks of one key, by size class.
@@ -112,7 +116,7 @@ impl<T: Tally> Tally for Kept<'_, T> {
 }
 
 #[derive(Debug)]
-enum Value {
+pub(super) enum Value {
     Hash(Hash),
     Set(Set),
     Zset(Zset),
@@ -122,7 +126,7 @@ enum Value {
 
 /// A stream, and what its group has still to be given.
 #[derive(Debug)]
-struct StreamState {
+pub(super) struct StreamState {
     stream: Stream,
     last: Id,
     /// Group and consumer, once something was read.
@@ -142,12 +146,26 @@ impl StreamState {
     }
 }
 
+/// When fields of a hash expire, and what the server's index of such hashes knows of it.
+#[derive(Debug, Default)]
+pub(super) struct HashTimes {
+    pub(super) fields: FieldTimes,
+    /// By what time the index has the hash (ms).
+    pub(super) indexed: Option<u64>,
+    /// The key's number in the scenario.
+    pub(super) key: u64,
+}
+
 /// One collection.
 #[derive(Debug)]
 pub(super) struct Collection {
-    value: Value,
-    first: u64,
-    next: u64,
+    pub(super) value: Value,
+    pub(super) first: u64,
+    pub(super) next: u64,
+    /// Where its key stands.
+    pub(super) slot: Slot,
+    /// When fields of a hash expire, from the first HEXPIRE on.
+    pub(super) times: Option<Box<HashTimes>>,
     pub(super) blocks: Blocks,
     /// In-place writes since the fork of this number.
     pub(super) fork: u64,
@@ -180,13 +198,15 @@ pub struct Touch {
     pub trim: Option<u64>,
     /// MAXLEN ~: whole nodes only.
     pub approximate: bool,
-    /// Time since the start (ms), for IDs.
-    pub since_start_ms: u64,
+    /// The server's clock (ms).
+    pub now_ms: u64,
+    /// HEXPIRE's time (ms).
+    pub field_ttl_ms: Option<u64>,
 }
 
 impl Touch {
     /// The element among `all`, by its place.
-    fn place(&self, all: u64) -> u64 {
+    pub(super) fn place(&self, all: u64) -> u64 {
         (u128::from(self.rank) * u128::from(all) / u128::from(self.of.max(1))) as u64
     }
 }
@@ -219,7 +239,7 @@ impl Collection {
                 undelivered: VecDeque::new(),
             })),
         };
-        Collection { value, first: MIDDLE, next: MIDDLE, blocks, fork: 0, written: 0 }
+        Collection { value, first: MIDDLE, next: MIDDLE, slot: NIL, times: None, blocks, fork: 0, written: 0 }
     }
 
     /// What it holds beside its object (B).
@@ -304,7 +324,14 @@ impl Collection {
     }
 
     /// Adds an element at the back, or at the front of a list.
-    fn add<T: Tally>(&mut self, back: bool, id_ms: u64, elements: &dyn Elements, rules: &Rules<'_>, next: &mut T) {
+    pub(super) fn add<T: Tally>(
+        &mut self,
+        back: bool,
+        id_ms: u64,
+        elements: &dyn Elements,
+        rules: &Rules<'_>,
+        next: &mut T,
+    ) {
         let (first, number) = (self.first, if back { self.next } else { self.first - 1 });
         let tally = &mut Kept { blocks: &mut self.blocks, next };
         match &mut self.value {
@@ -332,7 +359,7 @@ impl Collection {
     }
 
     /// Takes an element out, at the back or at the front.
-    fn take<T: Tally>(&mut self, back: bool, elements: &dyn Elements, rules: &Rules<'_>, next: &mut T) {
+    pub(super) fn take<T: Tally>(&mut self, back: bool, elements: &dyn Elements, rules: &Rules<'_>, next: &mut T) {
         let number = if back { self.next - 1 } else { self.first };
         let tally = &mut Kept { blocks: &mut self.blocks, next };
         match &mut self.value {
@@ -405,19 +432,24 @@ impl Collection {
         rules: &Rules<'_>,
         tally: &mut T,
     ) -> Done {
+        if (self.times.is_some() || command == Command::HExpire)
+            && let Some(done) = self.run_on_timed(command, touch, elements, rules, tally)
+        {
+            return done;
+        }
         let changed = Done { found: true, changed: true, ..Done::default() };
         match command {
             Command::LPush => {
-                self.add(false, CLOCK_ID_MS + touch.since_start_ms, elements, rules, tally);
+                self.add(false, CLOCK_ID_MS + touch.now_ms, elements, rules, tally);
                 changed
             }
             Command::RPush | Command::XAdd => {
-                self.add(true, CLOCK_ID_MS + touch.since_start_ms, elements, rules, tally);
+                self.add(true, CLOCK_ID_MS + touch.now_ms, elements, rules, tally);
                 changed
             }
             Command::HSet | Command::HIncrBy | Command::SAdd | Command::ZAdd | Command::ZIncrBy => {
                 if touch.new || self.len() == 0 {
-                    self.add(true, CLOCK_ID_MS + touch.since_start_ms, elements, rules, tally);
+                    self.add(true, CLOCK_ID_MS + touch.now_ms, elements, rules, tally);
                     changed
                 } else {
                     self.overwrite(command, touch, elements, rules, tally)
@@ -454,7 +486,8 @@ impl Collection {
         match &mut self.value {
             Value::Hash(hash) => {
                 let pair = elements.pair(number);
-                hash.overwrite(pair, pair, (first..upto).map(|n| elements.pair(n)), rules, tally);
+                let roomy = number - first < hash.with_room();
+                hash.replace(pair, pair, roomy, (first..upto).map(|n| elements.pair(n)), rules, tally);
             }
             Value::Zset(zset) => {
                 let member = elements.member(number);

@@ -14,6 +14,7 @@ use super::{Node, StringValue, string};
 use crate::command::Command;
 use crate::layout::key::{Stored, blocks};
 use crate::layout::{Rules, Tally};
+use crate::profile::FieldTtl;
 
 /// A write to a collection.
 #[derive(Debug, Clone, Copy)]
@@ -61,11 +62,11 @@ impl Collections {
         }
     }
 
-    fn get(&self, number: u64) -> Option<&Collection> {
+    pub(super) fn get(&self, number: u64) -> Option<&Collection> {
         self.items.get(number as usize)?.as_deref()
     }
 
-    fn get_mut(&mut self, number: u64) -> Option<&mut Collection> {
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Collection> {
         self.items.get_mut(number as usize)?.as_deref_mut()
     }
 
@@ -87,9 +88,9 @@ impl Collections {
 }
 
 /// Passes on what is allocated to resident memory and to a child.
-struct Told<'a> {
-    rss: &'a mut Rss,
-    child: Option<&'a mut Child>,
+pub(super) struct Told<'a> {
+    pub(super) rss: &'a mut Rss,
+    pub(super) child: Option<&'a mut Child>,
 }
 
 impl Tally for Told<'_> {
@@ -209,6 +210,9 @@ impl Node {
             expire_room: false,
         };
         let slot = self.add_key(key, write.key_length, number, value);
+        if let Some(collection) = self.collections.get_mut(number) {
+            collection.slot = slot;
+        }
         self.ledger.charge(MemoryPart::Values, bytes);
         self.keyspaces[key.keyspace as usize].bytes += bytes;
         slot
@@ -219,6 +223,8 @@ impl Node {
             .change(slot, |collection, rules, told| collection.run(command, write.touch, write.elements, rules, told));
         if self.collections.get(self.keys.entries[slot as usize].sizes.payload).is_some_and(Collection::is_gone) {
             self.delete_key(slot);
+        } else if self.profile.collections.field_ttl != FieldTtl::None {
+            self.index_fields(self.keys.entries[slot as usize].sizes.payload, false);
         }
         match (done.found, command.spec().counts_hits) {
             (true, true) => Reply::Hit(done.reply),
@@ -229,7 +235,11 @@ impl Node {
     }
 
     /// Changes a collection and moves its charges.
-    fn change(&mut self, slot: Slot, work: impl FnOnce(&mut Collection, &Rules<'_>, &mut Told<'_>) -> Done) -> Done {
+    pub(super) fn change(
+        &mut self,
+        slot: Slot,
+        work: impl FnOnce(&mut Collection, &Rules<'_>, &mut Told<'_>) -> Done,
+    ) -> Done {
         let rules = Rules::new(self.profile, self.classes, self.config.limits);
         let entry = self.keys.entries[slot as usize];
         let Some(collection) = self.collections.get_mut(entry.sizes.payload) else { return Done::default() };
@@ -264,6 +274,7 @@ impl Node {
     #[inline(never)]
     pub(super) fn release_elements(&mut self, sizes: Sizes) -> u64 {
         let Some(collection) = self.collections.remove(sizes.payload) else { return 0 };
+        self.forget_fields(sizes.payload, &collection);
         self.ledger.release(MemoryPart::Values, collection.bytes());
         let mut told = Told { rss: &mut self.rss, child: self.child.as_deref_mut() };
         for (class, count) in collection.blocks.iter() {

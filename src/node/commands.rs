@@ -26,6 +26,8 @@ pub enum Payload {
     Bytes(u64),
     /// An integer.
     Int(i64),
+    /// A HyperLogLog that has seen so many distinct elements.
+    Distinct(u64),
 }
 
 /// A write.
@@ -153,6 +155,7 @@ impl Node {
             Command::Incr => self.incr(key, write),
             Command::Append => self.append(key, write),
             Command::SetRange | Command::SetBit => self.set_range(key, write),
+            Command::PfAdd => self.pf_add(key, write),
             Command::Del | Command::Unlink => self.del(key),
             Command::Expire => self.write_existing(key, |node, slot| node.expire(slot, write)),
             Command::Persist => self.persist_existing(key),
@@ -265,7 +268,7 @@ impl Node {
 
     /// Adds a key that is absent.
     #[inline]
-    fn create(&mut self, key: KeyRef, key_length: u64, payload: Payload) -> Slot {
+    pub(super) fn create(&mut self, key: KeyRef, key_length: u64, payload: Payload) -> Slot {
         // The lookup has made the first of the steps.
         let steps = self.profile.rehash_steps_insert - self.profile.rehash_steps_lookup;
         self.rehash_step(TableName::Main, steps);
@@ -393,6 +396,11 @@ impl Node {
 
     /// Adds a key without a command, as loading an RDB file does: no eviction, no refusal.
     pub fn load(&mut self, key: KeyRef, key_length: u64, payload: Payload, ttl_ms: Option<u64>) {
+        // Without the room that a HyperLogLog has grown.
+        let payload = match payload {
+            Payload::Distinct(distinct) => Payload::Bytes(self.hyperloglog_length(distinct)),
+            other => other,
+        };
         let (payload, value) = self.stored(payload);
         let slot = self.add_key(key, key_length, payload, value);
         if let Some(ttl) = ttl_ms {

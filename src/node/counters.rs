@@ -13,6 +13,8 @@ pub struct Counters {
     pub evicted_keys: u64,
     /// Keys deleted because their TTL had passed.
     pub expired_keys: u64,
+    /// Fields of hashes deleted because their TTL had passed (`expired_fields` on Valkey).
+    pub expired_subkeys: u64,
     /// Writes refused with `OOM command not allowed when used memory > 'maxmemory'`.
     pub oom_errors: u64,
     /// Expire cycles cut by their time limit.
@@ -62,4 +64,6 @@ pub struct KeyspaceCounters {
     pub evicted_untimed_keys: u64,
     /// Keys expired.
     pub expired_keys: u64,
+    /// Fields expired.
+    pub expired_subkeys: u64,
 }

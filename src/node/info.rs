@@ -190,9 +190,9 @@ impl Node {
         clock_us.saturating_sub(self.epoch_us)
     }
 
-    /// Time since the start of the run (ms); 0 before it.
-    pub(crate) fn since_start_ms(&self) -> u64 {
-        self.since_start_us(self.now_us) / 1000
+    /// The server's clock (ms since 1970).
+    pub(crate) fn clock_ms(&self) -> u64 {
+        self.now_ms
     }
 
     /// Sum of the sizes of the string values present (B); a look at every key.

@@ -199,6 +199,7 @@ impl Node {
             self.keys.remove(slot);
         }
         self.collections.clear();
+        self.field_expiry = super::field_expiry::FieldExpiry::default();
         self.main.clear();
         self.expires.clear();
         self.pending.clear();

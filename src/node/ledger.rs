@@ -18,7 +18,7 @@ pub enum MemoryPart {
     ExpiresTable,
     /// Entries of the main table.
     Entries,
-    /// Entries of the expires table.
+    /// Entries of the expires table, and the index of hashes whose fields have a TTL.
     ExpiresEntries,
     /// Key strings.
     Keys,

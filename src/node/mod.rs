@@ -30,7 +30,11 @@ mod defrag;
 mod dict;
 mod eviction;
 mod expiry;
+mod field_expiry;
+mod field_times;
+mod hash_times;
 pub mod host;
+mod hyperloglog;
 mod info;
 pub(crate) mod keys;
 mod keyspace;
@@ -68,6 +72,7 @@ use counters::{Counters, KeyspaceCounters};
 use dict::Dict;
 use eviction::EvictionState;
 use expiry::ExpireCycle;
+pub use field_expiry::ElementsOf;
 pub use info::{KeyspaceState, NodeInfo, PeakRecord};
 pub(crate) use keys::Slot;
 use keys::{Keys, NIL, NO_ID};
@@ -163,6 +168,7 @@ pub struct Node {
     /// Lengths of names, by keyspace.
     names: Vec<propagation::Names>,
     collections: collections::Collections,
+    field_expiry: field_expiry::FieldExpiry,
     /// The command, by its number, that last found an expired key.
     expired_in: u64,
     replication: replication::Replication,
@@ -238,6 +244,7 @@ impl Node {
             changes: None,
             allocator: setup.allocator,
             collections: collections::Collections::default(),
+            field_expiry: field_expiry::FieldExpiry::default(),
             names: vec![propagation::Names::default(); setup.ids.len()],
             expired_in: u64::MAX,
             replication: replication::Replication::new(
@@ -407,6 +414,7 @@ impl Node {
                 let shared = self.shares_integers();
                 (value.cast_unsigned(), string::integer(value, shared, self.profile, self.classes))
             }
+            Payload::Distinct(distinct) => self.new_hyperloglog(distinct),
         }
     }
 

@@ -7,7 +7,7 @@
 //! Source: redis 7.0.15 `src/t_string.c`, `src/expire.c`, `src/db.c` (`propagateDeletion`).
 
 use super::keys::Slot;
-use super::{ElementWrite, KeyRef, Node, Payload, Write, string};
+use super::{ElementWrite, Elements, KeyRef, Node, Payload, Write, string};
 use crate::command::{COMMANDS, Command, Needs};
 use crate::layout::resp;
 
@@ -18,6 +18,8 @@ const DEL: u64 = 3;
 const SET: u64 = 3;
 const PXAT: u64 = 4;
 const PEXPIREAT: u64 = 9;
+/// Length of an element of PFADD.  *assumed*: short identifiers.
+const PFADD_ELEMENT: u64 = 16;
 /// Length of a stream's ID: milliseconds, a dash and a digit.
 const STREAM_ID: u64 = 15;
 
@@ -50,6 +52,7 @@ pub(super) fn length(payload: Payload) -> u64 {
     match payload {
         Payload::Bytes(length) => length,
         Payload::Int(value) => string::digits(value),
+        Payload::Distinct(_) => PFADD_ELEMENT,
     }
 }
 
@@ -71,6 +74,7 @@ fn propagated(command: Command, key: u64, write: &Write) -> u64 {
         Command::Unlink => resp::command(&[6, key]),
         Command::Incr => resp::command(&[4, key]),
         Command::Append => resp::command(&[6, key, value]),
+        Command::PfAdd => resp::command(&[5, key, value]),
         Command::SetRange => resp::command(&[8, key, string::digits(write.offset.cast_signed()), value]),
         Command::SetBit => resp::command(&[6, key, string::digits((write.offset * 8).cast_signed()), 1]),
         // Reads; and what comes by `propagate_elements`.
@@ -84,6 +88,7 @@ fn propagated_name(command: Command) -> &'static str {
         Command::GetEx | Command::Expire => "PEXPIREAT",
         Command::GetExPersist => "PERSIST",
         Command::GetDel => "DEL",
+        Command::HExpire => "HPEXPIREAT",
         other => other.spec().base,
     }
 }
@@ -120,6 +125,9 @@ impl Node {
         let (key, elements, name) = (write.key_length, write.elements, command.spec().name.len() as u64);
         let number = write.touch.rank;
         let bytes = match command.needs() {
+            Some(Needs::Hash) if command == Command::HExpire => {
+                resp::command(&[10, key, UNIX_MS, 6, 1, elements.pair(number).field.length()])
+            }
             Some(Needs::Hash) => {
                 let pair = elements.pair(number);
                 let value = if command == Command::HDel { None } else { Some(pair.value.length()) };
@@ -148,6 +156,13 @@ impl Node {
             _ => 0,
         };
         self.propagate(bytes + trim);
+    }
+
+    /// Fields that have expired go to replicas, each with an HDEL of its own.
+    pub(super) fn propagate_expired_fields(&mut self, slot: Slot, fields: u64, elements: &dyn Elements) {
+        self.note_sent(Command::HDel);
+        let lengths = [4, self.mean_key_length(slot), elements.pair(0).field.length()];
+        self.propagate(fields * resp::command(&lengths));
     }
 
     /// SET … KEEPTTL of a key named by its slot.

@@ -69,6 +69,27 @@ pub enum FieldString {
     Mstr,
 }
 
+/// What TTLs of a hash's fields cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldTtl {
+    /// The release has none.
+    None,
+    /// A packed hash has a third element for each field; a field in a table has room in front of its string (7.4).
+    Ebuckets {
+        /// Struct of a packed hash, `sizeof(listpackEx)` (B).
+        packed: u64,
+        /// What a table has more, `sizeof(dictExpireMetadata)` (B).
+        metadata: u64,
+        /// What a field with a TTL has more: `sizeof(ExpireMeta)` and the flags of its string (B).
+        room: u64,
+    },
+    /// A hash becomes a table; the entry of a field with a TTL holds it (Valkey 9).
+    VolatileSet {
+        /// What an entry with a TTL has more (B).
+        room: u64,
+    },
+}
+
 /// How a sorted set keeps a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkiplistNode {
@@ -133,6 +154,8 @@ pub struct Collections {
     pub hash_entry: HashEntry,
     /// Headers of a hash's fields.
     pub field_string: FieldString,
+    /// TTLs of a hash's fields.
+    pub field_ttl: FieldTtl,
     /// Small sets of strings are packed (7.2).
     pub set_packed: bool,
     /// A set's table has entries for chained members only (7.2).
@@ -177,6 +200,7 @@ pub const REDIS_6_2: Collections = Collections {
     size_hints: false,
     hash_entry: HashEntry::Separate,
     field_string: FieldString::Sds,
+    field_ttl: FieldTtl::None,
     set_packed: false,
     set_chained_only: false,
     skiplist_node: SkiplistNode::Separate,
@@ -233,6 +257,8 @@ pub const REDIS_7_4: Collections = Collections {
     // source: src/dict.c, dictBucketRehash; measured: a set of 20 000 while it moves has 900 more chained members
     rehash_visited: true,
     field_string: FieldString::Mstr,
+    // source: src/t_hash.c, src/mstr.h; measured: redis 8.0.2, hashes of ten and of 600 fields
+    field_ttl: FieldTtl::Ebuckets { packed: 32, metadata: 32, room: 18 },
     list_plain_nodes: true,
     ..REDIS_7_2
 };
@@ -253,6 +279,7 @@ pub const REDIS_8_2: Collections =
 /// Valkey 8.0.1.
 pub const VALKEY_8_0: Collections = Collections {
     field_string: FieldString::Sds,
+    field_ttl: FieldTtl::None,
     memory_usage: MemoryUsage { key: KeyUsage::Entry, set_entry_nominal: false, ..REDIS_7_2.memory_usage },
     ..REDIS_7_4
 };
@@ -278,6 +305,8 @@ pub const VALKEY_9_1: Collections = Collections {
     table_header: 80,
     // measured: a hash of 513 fields; source: src/t_hash.c, the set of fields with a TTL
     hash_metadata: 8,
+    // measured: HEXPIRE of fields of a hash of 600
+    field_ttl: FieldTtl::VolatileSet { room: 8 },
     skiplist_node: SkiplistNode::EmbedsMember,
     memory_usage: MemoryUsage { key: KeyUsage::Object, ..VALKEY_8_1.memory_usage },
     ..VALKEY_8_1

@@ -16,7 +16,7 @@ mod valkey_8_1;
 mod valkey_9_1;
 
 pub use allocator::{Allocator, ByAllocator, CHUNK_HEADER, MMAP_THRESHOLD, SizeClasses};
-pub use collections::{Collections, FieldString, HashEntry, KeyUsage, Packing, Shrink, SkiplistNode, Table};
+pub use collections::{Collections, FieldString, FieldTtl, HashEntry, KeyUsage, Packing, Shrink, SkiplistNode, Table};
 
 /// How a key, the object of its value and its entry in the main table are allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -63,6 +63,7 @@ pub struct Input<'a> {
 pub(super) struct Context<'a> {
     pub(super) duration: Micros,
     pub(super) start_of_day: Micros,
+    pub(super) profile: &'static Profile,
     pub(super) keyspaces: &'a [Keyspace],
     /// Names of the replicas.
     pub(super) replicas: &'a [String],
@@ -132,7 +133,8 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
     let duration = duration?;
     let mut replicas = named(&table, "replica", REPLICAS_LIMIT, |item| connections::replica(item, duration));
     let names: Vec<String> = replicas.iter().map(|replica: &ReplicaSetup| replica.name.clone()).collect();
-    let context = Context { duration, start_of_day: times.start_of_day, keyspaces: &keyspaces, replicas: &names };
+    let start_of_day = times.start_of_day;
+    let context = Context { duration, start_of_day, profile, keyspaces: &keyspaces, replicas: &names };
     let (traffic, events) = requests(&table, &context, all_read, &mut clients);
     if clients.is_empty() {
         clients.push(traffic::default_clients());

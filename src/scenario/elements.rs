@@ -17,7 +17,18 @@ const FIELD_LENGTH: u64 = 7;
 
 /// Keys of a keyspace that only some types have, and those types.
 const OF_TYPES: &[(&str, &[KeyType])] = &[
-    ("elements", &[KeyType::Hash, KeyType::Set, KeyType::Intset, KeyType::Zset, KeyType::List, KeyType::Stream]),
+    (
+        "elements",
+        &[
+            KeyType::HyperLogLog,
+            KeyType::Hash,
+            KeyType::Set,
+            KeyType::Intset,
+            KeyType::Zset,
+            KeyType::List,
+            KeyType::Stream,
+        ],
+    ),
     ("field-length", &[KeyType::Hash, KeyType::Stream]),
     ("member-length", &[KeyType::Set, KeyType::Zset]),
     ("fields", &[KeyType::Stream]),
@@ -37,7 +48,7 @@ pub(super) fn shape(table: &Table<'_>, kind: Option<KeyType>) -> Option<Option<E
             complete = false;
         }
     }
-    if kind.collection().is_none() {
+    if kind.collection().is_none() && kind != KeyType::HyperLogLog {
         return complete.then_some(None);
     }
     let count = table.get("elements").map_or(Some(Distribution::fixed(0)), |i| drawing::distribution(&i, ELEMENTS));
@@ -91,9 +102,11 @@ fn score(item: &Item<'_>) -> Option<Score> {
 /// `elements`, `element-popularity` and `trim` of a stream of requests.
 pub(super) fn choice(table: &Table<'_>, sent: &[Command], kind: Option<KeyType>) -> Option<ElementChoice> {
     let keys = ["elements", "element-popularity", "trim"];
-    for item in keys.iter().filter_map(|key| table.get(key)) {
+    let distinct = kind == Some(KeyType::HyperLogLog);
+    for item in keys.iter().filter(|&&key| key != "elements" || !distinct).filter_map(|key| table.get(key)) {
         if kind.is_some_and(|kind| kind.collection().is_none()) {
-            item.refuse("has no meaning for strings; expected a keyspace of collections");
+            let what = if distinct { "HyperLogLogs" } else { "strings" };
+            item.refuse(format!("has no meaning for {what}; expected a keyspace of collections"));
             return None;
         }
     }

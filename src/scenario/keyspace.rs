@@ -10,9 +10,10 @@ use crate::units::Micros;
 use crate::workload::{Distribution, Ttl};
 
 /// Types of values.
-const TYPES: [(&str, KeyType); 8] = [
+const TYPES: [(&str, KeyType); 9] = [
     ("string", KeyType::String),
     ("int", KeyType::Int),
+    ("hyperloglog", KeyType::HyperLogLog),
     ("hash", KeyType::Hash),
     ("set", KeyType::Set),
     ("intset", KeyType::Intset),
@@ -34,7 +35,7 @@ pub(super) const ORDERS: [(&str, Order); 2] = [("sequential", Order::Sequential)
 pub(super) fn keyspace(item: &Item<'_>) -> Option<Keyspace> {
     let table = item.table(&keys::KEYSPACE)?;
     let name = table.require("name", "a name for the family of keys").and_then(|item| item.name());
-    let kind = table.require("type", "string, int, hash, set, intset, zset, list or stream");
+    let kind = table.require("type", "string, int, hyperloglog, hash, set, intset, zset, list or stream");
     let kind = kind.and_then(|item| item.choice("a type", &TYPES, &[]));
     let keys = table.require("keys", "the number of keys").and_then(|item| key_count(&item));
     let key_length = table
@@ -75,7 +76,11 @@ fn value_size(table: &Table<'_>, kind: Option<KeyType>) -> Option<Distribution> 
     match table.get("value-size") {
         Some(item) if needed || kind.is_none() => drawing::distribution(&item, VALUE_SIZE),
         Some(item) => {
-            let what = if kind == Some(KeyType::Int) { "integers" } else { "members of sets" };
+            let what = match kind {
+                Some(KeyType::Int) => "integers",
+                Some(KeyType::HyperLogLog) => "HyperLogLogs",
+                _ => "members of sets",
+            };
             item.refuse(format!("has no meaning for {what}; expected it to be left out"));
             None
         }

@@ -91,6 +91,8 @@ pub enum KeyType {
     String,
     /// Decimal integers.
     Int,
+    /// HyperLogLogs.
+    HyperLogLog,
     /// Hashes.
     Hash,
     /// Sets of strings that are not integers.
@@ -110,7 +112,7 @@ impl KeyType {
     #[must_use]
     pub fn collection(self) -> Option<CollectionKind> {
         match self {
-            KeyType::String | KeyType::Int => None,
+            KeyType::String | KeyType::Int | KeyType::HyperLogLog => None,
             KeyType::Hash => Some(CollectionKind::Hash),
             KeyType::Set | KeyType::Intset => Some(CollectionKind::Set),
             KeyType::Zset => Some(CollectionKind::Zset),

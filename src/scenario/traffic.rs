@@ -9,11 +9,9 @@ use super::reader::{Item, Table};
 use super::{ClientGroup, KeyType, Traffic};
 use crate::command::{COMMANDS, Command, Needs};
 use crate::node::link::{ClientClass, LinkSetup};
+use crate::profile::{FieldTtl, Profile};
 use crate::units::SimTime;
 use crate::workload::{ARRIVALS, Arrivals, Popularity, Ttl};
-
-/// Commands of the format that are not modelled yet.
-const COMMANDS_PLANNED: &[&str] = &["HEXPIRE", "PFADD"];
 
 /// Name of the group of connections of streams that name none.
 const DEFAULT_GROUP: &str = "default";
@@ -63,8 +61,9 @@ pub(super) fn traffic(item: &Item<'_>, context: &Context<'_>, groups: &mut Vec<C
     let elements = elements::choice(&table, &sent, kind);
     if commands.is_some() {
         refuse_unused(&table, &sent);
+        refuse_too_new(&table, &sent, context.profile);
         if let Some(index) = keyspace {
-            refuse_without_ttl(&table, &sent, ttl.as_ref().unwrap_or(&context.keyspaces[index].ttl));
+            refuse_without_ttl(&table, &sent, ttl.as_ref(), &context.keyspaces[index].ttl);
         }
     }
     table.finish();
@@ -97,6 +96,7 @@ const FOLLOWED: &[(&str, &[Command])] = &[
             Command::SetXx,
             Command::GetEx,
             Command::Expire,
+            Command::HExpire,
         ],
     ),
     ("write-size", &[Command::Append, Command::SetRange]),
@@ -113,15 +113,37 @@ fn refuse_unused(table: &Table<'_>, sent: &[Command]) {
     }
 }
 
-/// Refuses commands that set a TTL where there is none.
-fn refuse_without_ttl(table: &Table<'_>, sent: &[Command], ttl: &Ttl) {
-    let needs = sent.iter().find(|command| matches!(command, Command::SetEx | Command::SetPx | Command::Expire));
-    if let Some(command) = needs.filter(|_| ttl.is_none()) {
-        let item = table.get("commands").or_else(|| table.get("on-miss"));
-        if let Some(item) = item {
-            let name = command.spec().name;
-            item.refuse(format!("holds {name}, which needs a ttl; expected one in the stream or its keyspace"));
+/// Refuses commands that set a TTL where there is none.  The keyspace's is that of keys.
+fn refuse_without_ttl(table: &Table<'_>, sent: &[Command], own: Option<&Ttl>, of_keys: &Ttl) {
+    let ttl = |command: Command| match command {
+        Command::HExpire => Some((own, "the stream")),
+        Command::SetEx | Command::SetPx | Command::Expire => {
+            Some((Some(own.unwrap_or(of_keys)), "the stream or its keyspace"))
         }
+        _ => None,
+    };
+    for &command in sent {
+        if let (Some((found, place)), Some(item)) = (ttl(command), table.get("commands"))
+            && found.is_none_or(Ttl::is_none)
+        {
+            let name = command.spec().name;
+            item.refuse(format!("holds {name}, which needs a ttl; expected one in {place}"));
+            return;
+        }
+    }
+}
+
+/// Refuses what the release does not have.
+fn refuse_too_new(table: &Table<'_>, sent: &[Command], profile: &Profile) {
+    if sent.contains(&Command::HExpire)
+        && profile.collections.field_ttl == FieldTtl::None
+        && let Some(item) = table.get("commands")
+    {
+        item.refuse(format!(
+            "holds HEXPIRE, which needs TTLs of hash fields, and {} has none; expected a profile of redis-7.4 or later, or \
+             valkey-9.1",
+            profile.name
+        ));
     }
 }
 
@@ -202,9 +224,6 @@ fn find(name: &str) -> Result<Command, (String, Option<String>)> {
     if let Some(command) = Command::find(name) {
         return Ok(command);
     }
-    if COMMANDS_PLANNED.iter().any(|planned| planned.eq_ignore_ascii_case(name)) {
-        return Err((format!("the command {name} is not modelled yet; expected it to be left out"), None));
-    }
     let names: Vec<&str> = COMMANDS.iter().map(|spec| spec.name).collect();
     let guess = did_you_mean(name, &names);
     let expected = if guess.is_empty() { "; expected a command that the model knows" } else { &guess };
@@ -219,12 +238,14 @@ fn fits(item: &Item<'_>, command: Command, kind: Option<KeyType>) -> bool {
         (Needs::String, KeyType::String | KeyType::Int)
         | (Needs::Bytes, KeyType::String)
         | (Needs::Int, KeyType::Int)
+        | (Needs::HyperLogLog, KeyType::HyperLogLog)
         | (Needs::Hash, KeyType::Hash)
         | (Needs::List, KeyType::List)
         | (Needs::Set, KeyType::Set | KeyType::Intset)
         | (Needs::Zset, KeyType::Zset)
         | (Needs::Stream, KeyType::Stream) => return true,
         (Needs::Int, _) => "needs integers; expected a keyspace of type int",
+        (Needs::HyperLogLog, _) => "needs HyperLogLogs; expected a keyspace of type hyperloglog",
         (Needs::Bytes, _) => "needs strings; expected a keyspace of type string",
         (Needs::String, _) => "needs strings; expected a keyspace of type string or int",
         (Needs::Hash, _) => "needs hashes; expected a keyspace of type hash",

@@ -146,6 +146,8 @@ impl<'a> Engine<'a> {
             let at_cron = now == next_cron;
             if at_cron {
                 self.node.cron();
+                let families = &self.families;
+                self.node.active_expire_fields(&|keyspace, key| Box::new(families[keyspace as usize].elements(key)));
                 self.node.before_sleep();
                 next_cron = now + self.node.cron_period();
             }
@@ -403,12 +405,18 @@ fn request_elements(
     now: SimTime,
     rng: &mut Xoshiro256PlusPlus,
 ) -> Reply {
-    let touch = stream.touch(command, node);
+    let mut touch = stream.touch(command, node);
+    // The stream's TTL is that of fields where it sets one, and of keys else.
+    let of_fields = stream.sets_field_ttls();
+    if command == Command::HExpire {
+        touch.field_ttl_ms = family.ttl(stream.traffic.ttl.as_ref(), named.number, now, rng).map(whole_seconds);
+    }
+    let key_ttl = if of_fields { None } else { stream.traffic.ttl.as_ref() };
     let Some(kind) = family.collection() else { return Reply::Nothing };
     let write = ElementWrite {
         kind,
         key_length: family.key_length(named.number),
-        ttl_ms: family.ttl(stream.traffic.ttl.as_ref(), named.number, now, rng).map(whole_seconds),
+        ttl_ms: family.ttl(key_ttl, named.number, now, rng).map(whole_seconds),
         touch,
         elements: &family.elements(named.number),
     };
@@ -440,6 +448,12 @@ fn write_of(
         Command::SetBit => {
             let offset = traffic.offset.as_ref().map_or(0, |offset| offset.sample(rng)) / 8;
             Write { key_length: family.key_length(named.number), payload: Payload::Bytes(1), offset, ttl_ms: None }
+        }
+        Command::PfAdd => {
+            let share = traffic.elements.new.unwrap_or(1.0);
+            let new = share >= 1.0 || (share > 0.0 && rng.random::<f64>() < share);
+            let payload = Payload::Distinct(u64::from(new));
+            Write { key_length: family.key_length(named.number), payload, offset: 0, ttl_ms: None }
         }
         Command::Append | Command::SetRange => Write {
             key_length: family.key_length(named.number),

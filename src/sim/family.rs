@@ -147,6 +147,7 @@ impl Family {
     pub(super) fn payload(&self, number: u64, rng: &mut impl Rng) -> Payload {
         match (self.kind, self.constant_value_size, self.size_drawn) {
             (KeyType::Int, ..) => Payload::Int(self.base.saturating_add_unsigned(number)),
+            (KeyType::HyperLogLog, ..) => Payload::Distinct(self.element_count(number)),
             (KeyType::String, Some(size), _) => Payload::Bytes(size),
             (KeyType::String, None, SizeDrawn::Key) => {
                 Payload::Bytes(self.value_size.sample(&mut key_rng(self.seed, VALUE_SIZE, number)))
@@ -218,7 +219,7 @@ impl Family {
 
     /// What the elements of a key are.
     pub(super) fn elements(&self, number: u64) -> KeyElements<'_> {
-        KeyElements { family: self, key: mix(self.seed ^ mix(number)) }
+        KeyElements { family: self, number, key: mix(self.seed ^ mix(number)) }
     }
 
     /// How many elements a key is loaded with.
@@ -247,6 +248,7 @@ impl Family {
 #[derive(Debug)]
 pub(super) struct KeyElements<'a> {
     family: &'a Family,
+    number: u64,
     key: u64,
 }
 
@@ -311,5 +313,9 @@ impl Elements for KeyElements<'_> {
 
     fn phase(&self) -> u32 {
         mix(self.key) as u32
+    }
+
+    fn number_of_key(&self) -> u64 {
+        self.number
     }
 }

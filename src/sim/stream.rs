@@ -116,14 +116,13 @@ impl Stream {
         self.element_sampler.fill(&mut self.rng, &mut pick);
         // A rank of a million stands for as many elements as the key has.
         let rank = u64::from(pick[0].min(ELEMENT_RANKS - 1));
-        Touch {
-            new,
-            rank,
-            of: u64::from(ELEMENT_RANKS),
-            trim,
-            approximate: true,
-            since_start_ms: node.since_start_ms(),
-        }
+        let (of, now_ms) = (u64::from(ELEMENT_RANKS), node.clock_ms());
+        Touch { new, rank, of, trim, approximate: true, now_ms, field_ttl_ms: None }
+    }
+
+    /// Whether it sends HEXPIRE.
+    pub(super) fn sets_field_ttls(&self) -> bool {
+        self.commands.iter().any(|weighted| weighted.command == Command::HExpire)
     }
 
     /// Draws the batch at a place of the ring and asks for where the server's index has its keys.
