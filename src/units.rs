@@ -202,10 +202,24 @@ pub fn parse_rate(text: &str) -> Option<f64> {
     Some(number * factor / seconds)
 }
 
+/// A count with thousands separated: `1 234 567`.
+#[must_use]
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// So many of a thing, in words: `1 fork`, `2 forks`.
 #[must_use]
 pub fn counted(n: u64, thing: &str) -> String {
-    if n == 1 { format!("1 {thing}") } else { format!("{n} {thing}s") }
+    if n == 1 { format!("1 {thing}") } else { format!("{} {thing}s", grouped(n)) }
 }
 
 /// Splits `12.5kb` into 12.5 and `kb`; `None` without a leading, finite, non-negative number.

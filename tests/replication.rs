@@ -1,6 +1,6 @@
 //! Replicas: how they come back, and what a failover leaves them.
 
-use capsim::record::{EventKind, Run};
+use capsim::record::{EventKind, HostPart, Run};
 use capsim::scenario::View;
 use capsim::{scenario, sim};
 use std::path::Path;
@@ -168,4 +168,29 @@ fn before_7_0_every_replica_has_a_buffer_of_its_own() {
     assert!((8_300_000..8_450_000).contains(&private), "{private}");
     assert_eq!(private, not_counted);
     assert!((3_000_000..3_500_000).contains(&shared), "one buffer, less the backlog: {shared}");
+}
+
+#[test]
+fn while_a_replica_loads_a_file_the_kernel_takes_what_its_buffer_holds() {
+    // 300 000 keys of 1000 bytes load in a second, in which 2 MB are written.
+    let big = "[[keyspace]]\nname = \"big\"\ntype = \"string\"\nkeys = 300000\nkey-length = 16\nvalue-size = 1000\n\
+               preload = { share = 1.0 }\n[[replica]]\nname = \"r\"\nsocket-buffer = \"1mb\"\n[[event]]\nat = 3\n\
+               kind = \"replica-attach\"\nreplica = \"r\"";
+    let most = |diskless: &str| {
+        let run = run(25, 2000, &format!("repl-diskless-sync = \"{diskless}\""), big);
+        assert_eq!((counts(&run), run.end.replication.connected_slaves), ((1, 0, 0), 1));
+        run.timeline.iter().map(|sample| sample.host.part(HostPart::SocketBuffers)).max().unwrap_or(0)
+    };
+    assert_eq!((most("no"), most("yes")), (1 << 20, 0));
+}
+
+#[test]
+fn what_a_dead_primary_had_not_sent_reaches_a_replica_with_the_new_one_s_stream() {
+    // Both replicas lag; half of the keys are deleted beyond what the new primary has read of the stream.
+    let rest = "until = 9\n[[replica]]\nname = \"a\"\nlink = \"60kb/s\"\nsocket-buffer = 4096\n[[replica]]\n\
+                name = \"b\"\nlink = \"50kb/s\"\nsocket-buffer = 4096\n[[event]]\nat = 9\nkind = \"delete\"\n\
+                keyspace = \"k\"\nshare = 0.5\n[[event]]\nat = 10\nkind = \"failover\"\nreplica = \"a\"";
+    let [primary, b] = [View::Primary, View::Replica(1)].map(|view| seen(view, 40, 100, "", rest));
+    assert_eq!(counts(&primary), (0, 1, 1));
+    assert_eq!((primary.end.keys, b.end.keys), (1000, 1000));
 }

@@ -1,7 +1,7 @@
 //! What `maxmemory` should be, with its arithmetic, and what to change first.
 
 use super::series;
-use super::verdict::buffers_drive;
+use super::verdict::{buffers_drive, output_buffers};
 use crate::node::config::{EvictionScope, MaxmemoryPolicy};
 use crate::node::ledger::MemoryPart;
 use crate::record::Run;
@@ -39,10 +39,11 @@ pub struct Recommendation {
     pub fixes: Vec<String>,
 }
 
-/// Whether the policy frees any key, so that a full cache is by design.
+/// Whether a cache is full by design: the policy may evict any key, and it is full to the end, and of data, not of output
+/// buffers.
 pub(super) fn full_by_design(scenario: &Scenario, run: &Run) -> bool {
     let policy = scenario.config.maxmemory_policy.entry();
-    policy.scope == EvictionScope::AllKeys && run.evicting.count > 0
+    policy.scope == EvictionScope::AllKeys && series::full_at_end(run) && !buffers_drive(run)
 }
 
 pub(super) fn recommend(scenario: &Scenario, run: &Run) -> Recommendation {
@@ -80,6 +81,9 @@ fn peak_why(run: &Run) -> String {
     if series::still_growing(run) {
         let a_day = Bytes((series::growth_at_end(run) * 86_400.0).max(0.0) as u64);
         return format!("used_memory_peak; still growing by {a_day} a day when the run ended");
+    }
+    if buffers_drive(run) {
+        return format!("used_memory_peak, {} of it output buffers", Bytes(output_buffers(run)));
     }
     "used_memory_peak".to_owned()
 }

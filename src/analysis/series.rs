@@ -4,6 +4,9 @@ use crate::node::ledger::MemoryPart;
 use crate::record::{Counters, EventKind, Run, Sample};
 use crate::units::Micros;
 
+/// Memory is at its peak from this share of it on.
+const AT_PEAK: f64 = 0.98;
+
 /// `used_memory` / `maxmemory`; 0 without a limit.
 #[must_use]
 pub fn used_ratio(sample: &Sample) -> f64 {
@@ -79,9 +82,24 @@ pub fn growth_at_end(run: &Run) -> f64 {
     if variance > 0.0 { covariance / variance } else { 0.0 }
 }
 
-/// Whether memory was still growing when the run ended: over the last fifth by more than a fiftieth of what is used.
+/// Whether memory was still growing when the run ended: over the last fifth by more than a fiftieth of what is used, and
+/// to a peak at the end.
 #[must_use]
 pub fn still_growing(run: &Run) -> bool {
     let fifth = run.end.at.as_secs_f64() / 5.0;
-    growth_at_end(run) * fifth > run.end.used_memory as f64 / 50.0
+    ends_at_peak(run) && growth_at_end(run) * fifth > run.end.used_memory as f64 / 50.0
+}
+
+/// Whether memory at the end is what it was at the peak, or nearly.
+#[must_use]
+pub fn ends_at_peak(run: &Run) -> bool {
+    run.end.used_memory as f64 >= AT_PEAK * run.peak.used_memory as f64
+}
+
+/// Whether a cache that evicted is full at the end: it still evicted in the last tenth of the run, or nothing has made room
+/// since.
+#[must_use]
+pub fn full_at_end(run: &Run) -> bool {
+    let evicts = run.evicting.last.0 >= run.end.at.0 - run.end.at.0 / 10;
+    run.evicting.count > 0 && (evicts || used_ratio(&run.end) >= AT_PEAK)
 }

@@ -9,7 +9,7 @@ use crate::node::ledger::MemoryPart;
 use crate::node::link::ClientClass;
 use crate::record::{EventKind, Run, Sample};
 use crate::scenario::Scenario;
-use crate::units::{Bytes, Micros, SimTime, counted};
+use crate::units::{Bytes, Micros, SimTime, counted, grouped};
 use std::fmt::Write as _;
 
 /// A part of the peak that is at least this share of it is named as what drives it.
@@ -45,8 +45,12 @@ pub struct Verdict {
     pub status: Status,
     /// The contract's words for what occurred: `write_rejected`, `evicting`.
     pub failures: Vec<&'static str>,
-    /// What made the peak.
+    /// What drove what the verdict is about: the host's driver where its memory is short, else that of `used_memory`.
     pub driver: &'static str,
+    /// What made the peak of `used_memory`.
+    pub ledger_driver: &'static str,
+    /// What the kernel counts beyond `used_memory`, where it is much.
+    pub host_driver: Option<&'static str>,
     /// One sentence with the figures.
     pub sentence: String,
     /// What is outside policy, a line each.
@@ -77,7 +81,9 @@ pub(super) fn judge(scenario: &Scenario, runs: &[Run], shown: &Run, thresholds: 
         (false, false) => Status::Warn,
         (false, true) => Status::Pass,
     };
-    Verdict { status, failures, driver: driver(scenario, shown), sentence: sentence(scenario, shown), reasons }
+    let (ledger_driver, host_driver) = (ledger_driver(scenario, shown), host::driver(shown));
+    let driver = host_driver.filter(|_| host_is_meant(scenario, shown)).unwrap_or(ledger_driver);
+    Verdict { status, failures, driver, ledger_driver, host_driver, sentence: sentence(scenario, shown), reasons }
 }
 
 /// What is outside `[policy]`.  A cache that is full by design is not.
@@ -147,7 +153,7 @@ fn resync_loop(scenario: &Scenario, run: &Run) -> Option<String> {
         "The replica {name} never comes back: each of {} full synchronisations forks, what is written meanwhile waits for it, \
          and past client-output-buffer-limit ({} hard, {} soft for {} s) it is dropped again. Replication buffers reach \
          {}, beyond what maxmemory counts.",
-        run.end.counters.sync_full,
+        grouped(run.end.counters.sync_full),
         limit.hard,
         limit.soft,
         limit.soft_seconds,
@@ -155,8 +161,14 @@ fn resync_loop(scenario: &Scenario, run: &Run) -> Option<String> {
     ))
 }
 
+/// Whether what drives the host is the verdict's driver: its memory is short, or fragmentation is all there is to say.
+fn host_is_meant(scenario: &Scenario, run: &Run) -> bool {
+    let ledger_has_one = buffers_drive(run) || rehash_drives(run) || expired_drive(run);
+    host::is_pressed(scenario, run) || host::is_fragmented(run) && !ledger_has_one && run.write_rejected.count == 0
+}
+
 /// Output buffers at the peak (B).
-fn output_buffers(run: &Run) -> u64 {
+pub(super) fn output_buffers(run: &Run) -> u64 {
     run.peak.parts[MemoryPart::ClientOutputBuffers as usize]
 }
 
@@ -165,22 +177,22 @@ pub(super) fn buffers_drive(run: &Run) -> bool {
     series::ratio(output_buffers(run), run.peak.used_memory) >= DRIVING_SHARE
 }
 
-/// What made the peak, the first that applies: what passed the host's limit, if it was passed; what clients have not read
-/// (a tenth of the peak and more); two tables alive while one rehashes; expired keys still there (likewise); the cache
-/// full by design; keys without a TTL that pile up (growth at the end, most keys untimed); growth that has not levelled
-/// off; else the largest part.
-fn driver(scenario: &Scenario, run: &Run) -> &'static str {
-    let peak = run.peak.used_memory;
-    if let Some(driver) = host::driver(scenario, run) {
-        return driver;
-    }
+/// Whether expired keys are a large part of the peak.
+fn expired_drive(run: &Run) -> bool {
+    series::ratio(run.peak.expired_resident_bytes, run.peak.used_memory) >= DRIVING_SHARE
+}
+
+/// What made the peak, the first that applies: what clients have not read (a tenth of the peak and more); two tables alive
+/// while one rehashes; expired keys still there (likewise); the cache full by design; keys without a TTL that pile up
+/// (growth at the end, most keys untimed); growth that has not levelled off; else the largest part.
+fn ledger_driver(scenario: &Scenario, run: &Run) -> &'static str {
     if buffers_drive(run) {
         return "client output buffers";
     }
     if rehash_drives(run) {
         return "hash table rehash";
     }
-    if series::ratio(run.peak.expired_resident_bytes, peak) >= DRIVING_SHARE {
+    if expired_drive(run) {
         return "expired keys not yet reclaimed";
     }
     if full_by_design(scenario, run) {
@@ -235,6 +247,9 @@ fn sentence(scenario: &Scenario, run: &Run) -> String {
             Bytes(run.peak.used_memory)
         );
     }
+    if let Some(more) = host::beyond_used_memory(run) {
+        let _ = write!(sentence, " {more}");
+    }
     sentence
 }
 
@@ -252,21 +267,17 @@ fn sentence_of_data(scenario: &Scenario, run: &Run) -> String {
         };
         return format!(
             "Writes are refused from {} on: OOM command not allowed when used memory > 'maxmemory' ({limit}); {why}. \
-             {} writes were refused.",
-            run.write_rejected.first, run.write_rejected.count
+             {} refused.",
+            run.write_rejected.first,
+            if run.write_rejected.count == 1 {
+                "1 write was".to_owned()
+            } else {
+                counted(run.write_rejected.count, "write") + " were"
+            }
         );
     }
     if run.evicting.count > 0 {
-        let steady = series::steady_state(run, scenario.warmup);
-        return format!(
-            "The cache is full at maxmemory from {} on ({} at the end) and evicts {:.0} keys a second ({}); \
-             hit ratio {:.3}.",
-            run.evicting.first,
-            Bytes(run.end.maxmemory),
-            steady.evicted_keys_per_s,
-            policy.name,
-            steady.hit_ratio
-        );
+        return sentence_of_eviction(scenario, run);
     }
     if series::still_growing(run) {
         let a_day = Bytes((series::growth_at_end(run) * 86_400.0) as u64);
@@ -280,5 +291,30 @@ fn sentence_of_data(scenario: &Scenario, run: &Run) -> String {
             run.peak.at
         );
     }
+    if !series::ends_at_peak(run) {
+        return format!("Memory peaks at {peak} after {}; {} at the end.", run.peak.at, Bytes(run.end.used_memory));
+    }
     format!("Memory peaks at {peak} after {} and has levelled off.", run.peak.at)
+}
+
+/// A cache that is full, or was for a time.
+fn sentence_of_eviction(scenario: &Scenario, run: &Run) -> String {
+    let steady = series::steady_state(run, scenario.warmup);
+    let (limit, at_end) = (Bytes(run.end.maxmemory), Bytes(run.end.used_memory));
+    let (first, policy) = (run.evicting.first, scenario.config.maxmemory_policy.entry().name);
+    if series::full_at_end(run) && !buffers_drive(run) {
+        let rate = grouped(steady.evicted_keys_per_s.round() as u64);
+        return format!(
+            "The cache is full at maxmemory ({limit}) from {first} on and evicts {rate} keys a second ({policy}); \
+             hit ratio {:.3}; {at_end} of used_memory at the end.",
+            steady.hit_ratio
+        );
+    }
+    format!(
+        "used_memory reaches maxmemory ({limit}) after {first}, and {policy} evicts {} for {} in all; hit ratio {:.3}; \
+         {at_end} of used_memory at the end.",
+        counted(run.evicting.count, "key"),
+        Micros(run.evicting.lasted_us),
+        steady.hit_ratio
+    )
 }

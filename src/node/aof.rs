@@ -12,6 +12,7 @@
 use super::Node;
 use super::child::ChildKind;
 use super::ledger::MemoryPart;
+use super::notice::EventKind;
 use crate::layout::sds;
 use crate::units::Micros;
 
@@ -270,6 +271,9 @@ impl Node {
     /// Source: `bgrewriteaofCommand`.
     pub fn aof_rewrite(&mut self, duration: Option<Micros>) {
         self.aof.scheduled = self.child.is_some() && self.child_kind() != Some(ChildKind::AofRewrite);
+        if self.child_kind() == Some(ChildKind::AofRewrite) {
+            self.note_event(EventKind::NoEffect { why: "a rewrite is under way" });
+        }
         if self.child.is_some() {
             return;
         }

@@ -50,6 +50,11 @@ pub(crate) struct SentKey {
 /// Changes that a replica has not made yet, by place in the stream.
 pub(crate) type ChangeLog = std::collections::VecDeque<(u64, Change)>;
 
+/// Sets offsets beyond the end of the stream to it.
+pub(crate) fn cut_log(log: &mut ChangeLog, end: u64) {
+    log.iter_mut().rev().take_while(|(offset, _)| *offset > end).for_each(|(offset, _)| *offset = end);
+}
+
 impl Node {
     /// Notes a change for a replica that is watched.
     #[inline]
@@ -76,6 +81,13 @@ impl Node {
     pub(crate) fn take_changes(&mut self, into: &mut ChangeLog) {
         if let Some(changes) = &mut self.changes {
             into.append(changes);
+        }
+    }
+
+    /// The stream ends at an earlier offset: what was changed later has happened by then.
+    pub(super) fn cut_changes(&mut self, end: u64) {
+        if let Some(changes) = &mut self.changes {
+            cut_log(changes, end);
         }
     }
 

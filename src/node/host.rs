@@ -174,6 +174,12 @@ impl Node {
         memory
     }
 
+    /// What the kernel counts beside an empty server of this configuration (B).
+    #[must_use]
+    pub fn empty_host_memory(&self) -> u64 {
+        self.empty_rss_bytes() + self.host.setup.os_reserve.0
+    }
+
     /// Takes note of the host's memory, and lets the kernel kill when it is used up.
     pub(super) fn host_cron(&mut self) {
         let memory = self.host_memory();

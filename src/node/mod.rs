@@ -62,7 +62,7 @@ use crate::profile::{Allocator, Profile, ShrinkRule, SizeClasses, TableLayout};
 use crate::rng::Xoshiro256PlusPlus;
 use crate::units::Micros;
 pub use changes::Role;
-pub(crate) use changes::{ChangeLog, SentKey};
+pub(crate) use changes::{ChangeLog, SentKey, cut_log};
 pub use clients::{ClientLoad, ClientSetup};
 pub use collection::{CollectionKind, Elements, Touch};
 pub use collections::{ElementWrite, KeyExample};
@@ -382,7 +382,7 @@ impl Node {
     }
 
     fn note_event(&mut self, kind: EventKind) {
-        if self.events.len() < EVENT_LIMIT {
+        if self.events.len() < EVENT_LIMIT || kind.is_kept() {
             self.events.push((self.now_us, kind));
         } else {
             self.events_dropped += 1;

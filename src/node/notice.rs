@@ -109,11 +109,25 @@ pub enum EventKind {
         /// Its index.
         replica: usize,
     },
+    /// An event of the scenario changed nothing.
+    NoEffect {
+        /// Why.
+        why: &'static str,
+    },
     /// An event of the scenario took place; the text is its description.
     Scenario(String),
 }
 
 impl EventKind {
+    /// Whether a verdict rests on it: it is kept however many events there are.  Each is rare by its nature.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        matches!(
+            self,
+            EventKind::OomFirst | EventKind::EvictingFirst | EventKind::OomKilled { .. } | EventKind::ResyncLoop { .. }
+        )
+    }
+
     /// Bytes of the array that a rehash fills; 0 for all else (B).
     #[must_use]
     pub fn new_array_bytes(&self) -> u64 {

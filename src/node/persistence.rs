@@ -136,6 +136,10 @@ impl Node {
 
     /// BGSAVE; its length is as modelled unless given.  While a child lives it is an error, as on the server.
     pub fn bgsave(&mut self, duration: Option<Micros>) {
+        if self.child.is_some() {
+            self.note_event(EventKind::NoEffect { why: "a child lives already" });
+            return;
+        }
         self.start_child(ChildKind::Bgsave, duration);
     }
 

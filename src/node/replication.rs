@@ -67,6 +67,17 @@ impl DropReason {
             DropReason::Failover => "the failover",
         }
     }
+
+    /// The reason's word in `summary.json`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            DropReason::HardLimit => "hard",
+            DropReason::SoftLimit => "soft",
+            DropReason::Timeout => "timeout",
+            DropReason::Failover => "failover",
+        }
+    }
 }
 
 /// Where a replica is.  Instants are µs of the server's clock.
@@ -231,8 +242,17 @@ impl Node {
         let offset = replication.backlog.offset();
         let online = replication.replicas.iter().filter(|r| r.state == ReplicaState::Online).count() as u64;
         let share = self.host.setup.network_rate.map(|rate| rate / online.max(1));
+        let disk = !self.config.repl_diskless_sync;
         for replica in &mut replication.replicas {
-            if replica.state == ReplicaState::Online {
+            // Once it has the file it is sent the stream again; while it loads it reads nothing, and only the kernel's buffer
+            // fills.  Diskless it is sent nothing before it says that it has loaded.  Source: `sendBulkToSlave`,
+            // `replicaPutOnline`.
+            let read = match replica.state {
+                ReplicaState::Online => Some(share),
+                ReplicaState::Loads { from, .. } if disk && now_us >= from => Some(Some(0)),
+                _ => None,
+            };
+            if let Some(share) = read {
                 let pending = offset - replica.sent;
                 replica.sent += replica.consumer.take_from(pending, span, now, share);
             }

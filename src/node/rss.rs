@@ -222,6 +222,12 @@ impl Node {
         AllocatorInfo { allocated, active, resident, rss }
     }
 
+    /// `used_memory_rss` of an empty server (B).
+    pub(super) fn empty_rss_bytes(&self) -> u64 {
+        let allocator = if matches!(self.rss.heap, Heap::HighWater(_)) { 0 } else { METADATA };
+        self.used_memory_startup() + self.rss.process.active + allocator + self.rss.process.process
+    }
+
     /// What `INFO memory` says without jemalloc: `allocator_active` and `_resident` are the process's.
     /// Source: redis 7.0.15 `src/server.c`, `cronUpdateMemoryStats`.
     fn glibc_info(&self, most: u64) -> AllocatorInfo {

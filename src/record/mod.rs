@@ -145,6 +145,8 @@ pub struct Run {
     pub end: Sample,
     /// `used_memory_startup` (B).
     pub used_memory_startup: u64,
+    /// What the kernel counts beside an empty server: its resident memory, and the host's reserve (B).
+    pub empty_host_memory: u64,
     /// Counters at the end of the warm-up, to subtract for steady-state figures.
     pub warmup: Counters,
     /// Events in time order, bounded in number.

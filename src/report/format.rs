@@ -3,21 +3,8 @@
 use crate::analysis::{Findings, series};
 use crate::node::ledger::{MemoryPart, PARTS};
 use crate::record::{ChildKind, DisconnectReason, EventKind, Run, TableName, Victim};
+pub use crate::units::grouped as count;
 use crate::units::{Bytes, SimTime};
-
-/// A count with thousands separated: `1 234 567`.
-#[must_use]
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push('\u{202f}');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// A share as a percentage: `12.3 %`.
 #[must_use]
@@ -35,6 +22,22 @@ pub fn size(bytes: u64) -> String {
 #[must_use]
 pub fn directive_size(bytes: u64) -> String {
     if bytes > 0 && bytes.is_multiple_of(Bytes::MIB) { format!("{}mb", bytes / Bytes::MIB) } else { bytes.to_string() }
+}
+
+/// The most `maxmemory` that the scenario's host has room for, and what that means for the one recommended.
+#[must_use]
+pub fn room(findings: &Findings) -> Option<(String, String)> {
+    let (room, memory) = (findings.host.room_for_maxmemory?, findings.scenario.host.memory?);
+    if room == 0 {
+        return Some(("none".to_owned(), format!("is the maxmemory for which {memory} of host would do")));
+    }
+    let wanted = findings.recommendation.maxmemory;
+    let wins = if room < wanted {
+        format!(": it wins over the {} above, unless the host gets more memory", directive_size(wanted))
+    } else {
+        String::new()
+    };
+    Some((directive_size(room), format!("is the most maxmemory for which {memory} of host would do{wins}")))
 }
 
 /// Parts by size, largest first, with their labels; empty ones left out.
@@ -80,6 +83,7 @@ pub fn event(kind: &EventKind) -> String {
         EventKind::ReplicaOnline { replica } => format!("replica {} is in sync again", replica + 1),
         EventKind::ResyncLoop { replica } => format!("replica {} synchronises in a loop", replica + 1),
         EventKind::Scenario(label) => label.clone(),
+        EventKind::NoEffect { why } => format!("without effect: {why}"),
         EventKind::ClientDisconnected { class, connections, omem, reason, .. } => {
             let (class, count, each) = (class.name(), count(*connections), size(*omem));
             format!("{count} {class} disconnected at {each} each: {}", disconnect_reason(*reason))
@@ -119,6 +123,21 @@ pub fn disconnections(findings: &Findings) -> Vec<String> {
             size(omem)
         )
     };
+    sums.into_iter().map(line).collect()
+}
+
+/// Events of the scenario that changed nothing, a line for each reason.
+#[must_use]
+pub fn without_effect(run: &Run) -> Vec<String> {
+    let mut sums: Vec<(&'static str, u64, SimTime)> = Vec::new();
+    for event in &run.events {
+        let EventKind::NoEffect { why } = event.kind else { continue };
+        match sums.iter_mut().find(|sum| sum.0 == why) {
+            Some(sum) => sum.1 += 1,
+            None => sums.push((why, 1, event.at)),
+        }
+    }
+    let line = |(why, n, at)| format!("{} an event had no effect, first after {at}: {why}", times(n));
     sums.into_iter().map(line).collect()
 }
 
@@ -177,6 +196,7 @@ pub fn event_word(kind: &EventKind) -> &'static str {
         EventKind::ReplicaOnline { .. } => "replica_online",
         EventKind::ResyncLoop { .. } => "resync_loop",
         EventKind::Scenario(_) => "scenario",
+        EventKind::NoEffect { .. } => "no_effect",
         EventKind::ClientDisconnected { .. } => "client_disconnected",
     }
 }

@@ -3,7 +3,7 @@
 use super::{Cost, format};
 use crate::analysis::{Findings, Status, series};
 use crate::record::HostPart;
-use crate::units::Micros;
+use crate::units::{Micros, counted};
 use std::fmt::Write as _;
 
 /// Events shown at most.
@@ -61,7 +61,10 @@ fn figures(findings: &Findings, out: &mut String) {
     let host = &run.host_peak;
     row("peak of host memory", format!("{} at {}", format::size(host.memory.total()), host.at));
     row("copy-on-write at that peak", format::size(host.memory.part(HostPart::CopyOnWrite)));
-    row("driven by", findings.verdict.driver.to_owned());
+    row("`used_memory` driven by", findings.verdict.ledger_driver.to_owned());
+    if let Some(driver) = findings.verdict.host_driver {
+        row("host memory driven by", driver.to_owned());
+    }
     let limit = run.end.maxmemory;
     row("`maxmemory`", if limit == 0 { "none".to_owned() } else { format::size(limit) });
     row("`used_memory` at the end", format::size(run.end.used_memory));
@@ -128,6 +131,9 @@ fn recommendation(findings: &Findings, out: &mut String) {
     for line in &findings.host.budget {
         let _ = writeln!(out, "- {} {}: {}", format::size(line.bytes), line.part, line.why);
     }
+    if let Some((room, text)) = format::room(findings) {
+        let _ = writeln!(out, "- {room} {text}");
+    }
     if !recommendation.fixes.is_empty() {
         out.push_str("\n**What to change, the likeliest first**\n\n");
         for (index, fix) in recommendation.fixes.iter().enumerate() {
@@ -148,6 +154,10 @@ fn events(findings: &Findings, out: &mut String) {
     }
     if events.len() > EVENTS_SHOWN {
         let _ = writeln!(out, "- … and {} more in summary.json", events.len() - EVENTS_SHOWN);
+    }
+    let dropped = findings.shown().events_dropped;
+    if dropped > 0 {
+        let _ = writeln!(out, "- {} were not kept: too many", counted(dropped, "further event"));
     }
     out.push_str("\n</details>\n\n");
 }

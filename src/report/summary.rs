@@ -55,6 +55,7 @@ const END: &[Figure] = &[
     ("aof_delayed_fsync", |r| r.end.counters.aof_delayed_fsync as f64),
     ("active_defrag_hits", |r| r.end.persistence.active_defrag_hits as f64),
     ("oom_kills", |r| r.end.counters.oom_kills as f64),
+    ("events_dropped", |r| r.events_dropped as f64),
 ];
 
 /// The summary as text.
@@ -182,11 +183,12 @@ fn detail(kind: &EventKind) -> Value {
             json!({"victim": format!("{victim:?}").to_lowercase(), "lost_changes": lost_changes})
         }
         EventKind::ReplicaDropped { replica, usage, reason } => {
-            json!({"replica": replica, "usage": usage, "reason": format!("{reason:?}").to_lowercase()})
+            json!({"replica": replica, "usage": usage, "reason": reason.word()})
         }
         EventKind::LoadingStarted { keys } => json!({"keys": keys}),
         EventKind::ReplicaOnline { replica } | EventKind::ResyncLoop { replica } => json!({"replica": replica}),
         EventKind::Scenario(label) => json!({"event": label}),
+        EventKind::NoEffect { why } => json!({"why": why}),
         EventKind::ClientDisconnected { class, connections, omem, reason, .. } => json!({
             "class": class.name(), "reason": reason.word(), "connections": connections, "omem": omem,
         }),

@@ -68,7 +68,7 @@ fn verdict(findings: &Findings, run: &Run, color: bool, out: &mut String) {
         "  peak     {} of used_memory after {}, driven by {}",
         format::size(peak.used_memory),
         peak.at,
-        verdict.driver
+        verdict.ledger_driver
     );
     let limit = run.end.maxmemory;
     if limit > 0 && scenario.seen_from_replica().is_some() {
@@ -97,14 +97,16 @@ fn verdict(findings: &Findings, run: &Run, color: bool, out: &mut String) {
 fn host(findings: &Findings, run: &Run) -> String {
     let peak = &run.host_peak;
     let total = peak.memory.total();
-    let of = findings
-        .scenario
-        .host
-        .memory
-        .map_or(String::new(), |limit| format!(" of {limit} ({})", format::percent(series::ratio(total, limit.0))));
+    let of = findings.scenario.host.memory.map_or(String::new(), |limit| {
+        let share = series::ratio(total, limit.0);
+        // A host that has no room for the server is named in the verdict.
+        let share = if share < 10.0 { format!(" ({})", format::percent(share)) } else { String::new() };
+        format!(" of {limit}{share}")
+    });
     let copied = peak.memory.part(HostPart::CopyOnWrite);
     let with = if copied > 0 { format!(", {} of it copy-on-write", format::size(copied)) } else { String::new() };
-    format!("{}{of} counted by the kernel after {}{with}", format::size(total), peak.at)
+    let driven = findings.verdict.host_driver.map_or(String::new(), |driver| format!(", driven by {driver}"));
+    format!("{}{of} counted by the kernel after {}{with}{driven}", format::size(total), peak.at)
 }
 
 /// What maxmemory leaves over the peak, beside what the guide wants.
@@ -186,6 +188,10 @@ fn happened(findings: &Findings, run: &Run, out: &mut String) {
         lines.push(format!("expiry could not keep up: {count} cycles were cut by their time limit"));
     }
     lines.extend(format::disconnections(findings));
+    lines.extend(format::without_effect(run));
+    if run.events_dropped > 0 {
+        lines.push(format!("{} were not kept: too many", counted(run.events_dropped, "event")));
+    }
     for threshold in findings.thresholds.iter().filter(|threshold| !threshold.pass) {
         lines.push(format!("threshold breached: {} {}", threshold.metric, threshold.expression));
     }
@@ -254,9 +260,8 @@ fn recommendation(findings: &Findings, out: &mut String) {
     for line in &findings.host.budget {
         wrap(out, &format!("    {:>11}  ", format::size(line.bytes)), &format!("{}: {}", line.part, line.why));
     }
-    if let (Some(room), Some(memory)) = (findings.host.room_for_maxmemory, findings.scenario.host.memory) {
-        let room = format::directive_size(room);
-        wrap(out, &format!("    {room:>11}  "), &format!("is the most maxmemory for which {memory} of host would do"));
+    if let Some((room, text)) = format::room(findings) {
+        wrap(out, &format!("    {room:>11}  "), &text);
     }
     for (index, fix) in recommendation.fixes.iter().enumerate() {
         wrap(out, &format!("  fix {}    ", index + 1), fix);

@@ -315,7 +315,11 @@ impl<'a> Engine<'a> {
             }
             Action::Flushall => self.node.flushall(),
             Action::AofRewrite { duration } => self.node.aof_rewrite(*duration),
-            Action::Failover { to } => self.node.failover(*to),
+            Action::Failover { to } => {
+                if let (Some(end), Some(view)) = (self.node.failover(*to), &mut self.view) {
+                    view.cut(end);
+                }
+            }
             Action::ReplicaAttach { replica } => self.node.replica_attach(*replica),
             Action::MemoryPurge => self.node.memory_purge(),
             Action::Bgsave { duration } => self.node.bgsave(*duration),

@@ -18,7 +18,12 @@ pub(super) struct Recorder {
 
 impl Recorder {
     pub(super) fn new(seed: u64, node: &Node) -> Recorder {
-        let run = Run { seed, used_memory_startup: node.used_memory_startup(), ..Run::default() };
+        let run = Run {
+            seed,
+            used_memory_startup: node.used_memory_startup(),
+            empty_host_memory: node.empty_host_memory(),
+            ..Run::default()
+        };
         Recorder { run, previous: Counters::default(), dropped: 0 }
     }
 
@@ -43,8 +48,7 @@ impl Recorder {
                 EventKind::EvictingFirst => self.run.evicting.first = at,
                 _ => {}
             }
-            let told = matches!(kind, EventKind::OomKilled { .. } | EventKind::ResyncLoop { .. });
-            if self.run.events.len() < EVENTS_LIMIT || told && self.run.events.len() < 2 * EVENTS_LIMIT {
+            if self.run.events.len() < EVENTS_LIMIT || kind.is_kept() && self.run.events.len() < 2 * EVENTS_LIMIT {
                 self.run.events.push(Event { at, kind });
             } else {
                 self.dropped += 1;

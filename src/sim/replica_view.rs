@@ -8,7 +8,7 @@
 
 use crate::node::link::{ClientClass, LinkSetup};
 use crate::node::replication::ReplicaState;
-use crate::node::{ChangeLog, ClientSetup, Node, NodeSetup, OutputSetup, Role, SentKey, Slot};
+use crate::node::{ChangeLog, ClientSetup, Node, NodeSetup, OutputSetup, Role, SentKey, Slot, cut_log};
 use crate::units::SimTime;
 
 /// The replica and what it has not read yet.
@@ -97,6 +97,11 @@ impl ReplicaView {
             ReplicaState::Away => {}
         }
         self.node.before_sleep();
+    }
+
+    /// The stream ends at an earlier offset: a replica has taken the primary's place.
+    pub(super) fn cut(&mut self, end: u64) {
+        cut_log(&mut self.log, end);
     }
 
     /// One run of cron.

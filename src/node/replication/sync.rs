@@ -5,6 +5,7 @@
 use super::{DropReason, Replica, ReplicaState, TOLD_US};
 use crate::node::Node;
 use crate::node::child::ChildKind;
+use crate::node::notice::EventKind;
 use crate::units::{Micros, SimTime};
 
 /// A replica whose synchronisation could not begin asks again after this (µs).  Source: `replicationCron`, once a second.
@@ -131,6 +132,8 @@ impl Node {
         if self.replication.replicas[index].state == ReplicaState::Away {
             self.replication.replicas[index].resumes = false;
             self.reconnect(index);
+        } else {
+            self.note_event(EventKind::NoEffect { why: "the replica has attached already" });
         }
     }
 
@@ -139,10 +142,16 @@ impl Node {
     /// since its own synchronisation, at most a backlog's size.  Every other replica has to find its place in that; one
     /// that is ahead of it has a history that the new primary does not know.
     /// Source: `sentinelSelectSlave`, `shiftReplicationId`, `masterTryPartialResync`.
-    pub fn failover(&mut self, named: Option<usize>) {
+    ///
+    /// Returns where the old primary's stream ends for it; `None` where nothing changed.
+    pub fn failover(&mut self, named: Option<usize>) -> Option<u64> {
         let in_sync = |&index: &usize| self.replication.replicas[index].state == ReplicaState::Online;
         let choice = (0..self.replication.replicas.len()).filter(in_sync).filter(|&i| named.is_none_or(|n| n == i));
-        let Some(promoted) = choice.rev().max_by_key(|&index| self.replication.replicas[index].read()) else { return };
+        let Some(promoted) = choice.rev().max_by_key(|&index| self.replication.replicas[index].read()) else {
+            let why = if named.is_some() { "that replica is not in sync" } else { "no replica is in sync" };
+            self.note_event(EventKind::NoEffect { why });
+            return None;
+        };
         let new = &self.replication.replicas[promoted];
         let end = new.read();
         let start = new.synced.max(end.saturating_sub(self.config.repl_backlog_size.0));
@@ -161,9 +170,11 @@ impl Node {
         replica.consumer.close();
         (replica.state, replica.resumes) = (ReplicaState::Away, false);
         self.replication.backlog.go_back(start, end);
+        self.cut_changes(end);
         self.replication.select_due = true;
         self.charge_replication();
         // A replica does not evict; a primary does, at once.
         self.perform_evictions();
+        Some(end)
     }
 }

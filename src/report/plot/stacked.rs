@@ -43,8 +43,9 @@ pub(super) struct Stacked<'a> {
     pub(super) peak: (u64, SimTime),
 }
 
-/// The events worth a mark: those of the scenario and the firsts, then forks and the rehashes that the curve shows.
-fn marked(run: &Run) -> Vec<&Event> {
+/// The events worth a mark: those of the scenario and the firsts, then forks and the rehashes that the curve shows; and how
+/// many there are in all.
+fn marked(run: &Run) -> (Vec<&Event>, u64) {
     let important = |event: &&Event| {
         matches!(
             event.kind,
@@ -57,16 +58,18 @@ fn marked(run: &Run) -> Vec<&Event> {
                 | EventKind::ClientDisconnected { .. }
                 | EventKind::ReplicaDropped { .. }
                 | EventKind::ResyncLoop { .. }
+                | EventKind::NoEffect { .. }
         )
     };
     let mut events: Vec<&Event> = run.events.iter().filter(important).take(EVENTS).collect();
     let seen = |event: &&Event| event.kind.new_array_bytes() as f64 >= SEEN * run.peak.used_memory.max(1) as f64;
     let forks = |event: &&Event| matches!(event.kind, EventKind::ChildEnded { .. });
     let rest = run.events.iter().filter(|event| seen(event) || forks(event));
+    let all = (run.events.iter().filter(important).count() + rest.clone().count()) as u64 + run.events_dropped;
     let room = EVENTS - events.len();
     events.extend(rest.take(room));
     events.sort_by_key(|event| event.at);
-    events
+    (events, all)
 }
 
 impl Drawing for Stacked<'_> {
@@ -108,7 +111,7 @@ impl Drawing for Stacked<'_> {
         }
         let peak = (self.peak.1.as_secs_f64() / time.factor, self.peak.0 as f64 / bytes.factor);
         context.draw_series([Circle::new(peak, 5, INK.filled())]).map_err(PlotError::new)?;
-        let events = marked(run);
+        let (events, all) = marked(run);
         let pixels = f64::from(super::SIZE.0 - chart::LEGEND - 112) / width.max(f64::MIN_POSITIVE);
         let mut last = f64::NEG_INFINITY;
         for (number, event) in events.iter().enumerate() {
@@ -121,7 +124,7 @@ impl Drawing for Stacked<'_> {
             let style = ("sans-serif", 14).into_font().color(&INK);
             plot.draw_text(&(number + 1).to_string(), &style, (97 + place as i32, 8)).map_err(PlotError::new)?;
         }
-        self.side(&side, limit, &events)
+        self.side(&side, limit, &events, all)
     }
 }
 
@@ -131,6 +134,7 @@ impl Stacked<'_> {
         side: &DrawingArea<DB, Shift>,
         limit: f64,
         events: &[&Event],
+        all: u64,
     ) -> Result<(), PlotError> {
         let mut entries: Vec<(RGBColor, String)> = Vec::new();
         if limit > 0.0 {
@@ -140,12 +144,12 @@ impl Stacked<'_> {
         entries.extend(self.layers.iter().rev().map(|layer| (layer.color, layer.label.clone())));
         entries.push((INK, "peak".to_owned()));
         let mut y = chart::legend(side, &entries, 26)? + 14;
+        let mut shown = 0;
         for (number, event) in events.iter().enumerate() {
             if y > super::SIZE.1.cast_signed() - 90 {
-                let more = format!("… and {} more in report.md", events.len() - number);
-                chart::text(side, &more, (6, y), 14, INK)?;
                 break;
             }
+            shown += 1;
             let head = format!("{}  after {}", number + 1, event.at);
             chart::text(side, &head, (6, y), 14, INK)?;
             for line in wrapped(&format::event(&event.kind).replace('\u{202f}', "\u{a0}"), 32) {
@@ -153,6 +157,11 @@ impl Stacked<'_> {
                 chart::text(side, &line, (20, y), 13, RGBColor(110, 110, 110))?;
             }
             y += 26;
+        }
+        if all > shown {
+            let more =
+                format!("… and {} more in summary.json", format::count(all - shown).replace('\u{202f}', "\u{a0}"));
+            chart::text(side, &more, (6, y), 14, INK)?;
         }
         Ok(())
     }
@@ -174,4 +183,26 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::DropReason;
+
+    #[test]
+    fn every_event_worth_a_mark_is_counted_and_a_few_are_shown() {
+        let dropped = |second: u64| Event {
+            at: SimTime(second * 1_000_000),
+            kind: EventKind::ReplicaDropped { replica: 0, usage: 1, reason: DropReason::HardLimit },
+        };
+        let ended = Event {
+            at: SimTime(1),
+            kind: EventKind::RehashEnded { table: crate::record::TableName::Main, buckets: 4 },
+        };
+        let events: Vec<Event> = (0..44).map(dropped).chain([ended]).collect();
+        let run = Run { events, events_dropped: 3, ..Run::default() };
+        let (shown, all) = marked(&run);
+        assert_eq!((shown.len(), all), (EVENTS, 47));
+    }
 }
