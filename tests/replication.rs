@@ -149,6 +149,9 @@ fn a_network_that_is_too_slow_makes_replicas_lag() {
         let run = run(20, 500, "", &format!("{two}network-rate = \"{rate}\""));
         run.end.replication.mem_total_replication_buffers
     };
+    let lag = run(20, 500, "", &format!("{two}network-rate = \"800kb/s\"")).end.replication.lag;
+    // 524 500 B a second are written, 409 600 carried: twenty seconds less a cron.
+    assert!((2_100_000..2_500_000).contains(&lag), "{lag}");
     assert!(buffers("2mb/s") < 1_200_000);
     assert!(buffers("800kb/s") > 2_000_000, "400 kB/s for each");
 }

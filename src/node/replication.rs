@@ -156,6 +156,8 @@ pub struct ReplicationInfo {
     pub mem_not_counted_for_evict: u64,
     /// `connected_slaves`.
     pub connected_slaves: u64,
+    /// Stream that the replica which is furthest behind has not read: `master_repl_offset` less its `offset` (B).
+    pub lag: u64,
 }
 
 impl Replication {
@@ -193,6 +195,12 @@ impl Replication {
     fn trim(&mut self, size: u64, most: u64) {
         let fed = self.replicas.iter().filter(|replica| replica.is_fed());
         self.backlog.trim(fed.map(|replica| replica.sent), size, most);
+    }
+
+    /// What the replica that is furthest behind has not read (B).
+    fn lag(&self) -> u64 {
+        let fed = self.replicas.iter().filter(|replica| replica.is_fed());
+        fed.map(|replica| self.backlog.offset().saturating_sub(replica.read())).max().unwrap_or(0)
     }
 
     /// Bytes that the kernel holds for replicas (B).
@@ -433,6 +441,7 @@ impl Node {
             mem_total_replication_buffers: total,
             mem_not_counted_for_evict: self.not_counted(),
             connected_slaves: connected,
+            lag: replication.lag(),
         }
     }
 }

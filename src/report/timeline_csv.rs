@@ -42,6 +42,7 @@ const COLUMNS: &[Column] = &[
     ("mem_total_replication_buffers", |s, _| s.replication.mem_total_replication_buffers.to_string()),
     ("mem_not_counted_for_evict", |s, _| s.replication.mem_not_counted_for_evict.to_string()),
     ("connected_slaves", |s, _| s.replication.connected_slaves.to_string()),
+    ("replica_lag_bytes", |s, _| s.replication.lag.to_string()),
     ("used_memory_rss", |s, _| s.allocator.rss.to_string()),
     ("allocator_allocated", |s, _| s.allocator.allocated.to_string()),
     ("allocator_active", |s, _| s.allocator.active.to_string()),
