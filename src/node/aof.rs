@@ -13,6 +13,7 @@ use super::Node;
 use super::child::ChildKind;
 use super::ledger::MemoryPart;
 use super::notice::EventKind;
+use super::slabs::Runs;
 use crate::layout::sds;
 use crate::units::Micros;
 
@@ -169,6 +170,13 @@ impl Node {
         let blocks =
             self.aof.diff.div_ceil(DIFF_BLOCK_BYTES) * self.classes.class(DIFF_BLOCK_BYTES + DIFF_BLOCK_HEADER);
         self.ledger.set(MemoryPart::AofBuffer, self.aof.buffer.class + blocks);
+    }
+
+    /// Adds the buffer where it is a run of pages, and the blocks that go to a child.
+    pub(super) fn add_aof_runs(&self, runs: &mut Runs) {
+        let blocks = self.aof.diff.div_ceil(DIFF_BLOCK_BYTES);
+        runs.add(self.aof.buffer.class, 1);
+        runs.add(blocks * self.classes.class(DIFF_BLOCK_BYTES + DIFF_BLOCK_HEADER), blocks);
     }
 
     /// What `maxmemory` does not count (B).

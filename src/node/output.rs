@@ -12,6 +12,7 @@ use super::ledger::MemoryPart;
 use super::link::{ClientClass, Consumer, LimitWatch, LinkSetup, OutputLimit};
 use super::notice::{DisconnectReason, EventKind};
 use super::output_buffer::OutputBuffer;
+use super::slabs::Runs;
 use crate::profile::SizeClasses;
 use crate::units::{Micros, SimTime};
 
@@ -313,6 +314,14 @@ impl Node {
         let used = output.append(pieces, fixed_size, classes, limit, now);
         self.clients.note_reply_buffer(group, used);
         self.charge_output(group, before);
+    }
+
+    /// Adds the blocks of reply lists, which are runs of pages of their own.
+    pub(super) fn add_output_runs(&self, runs: &mut Runs) {
+        for cohort in self.outputs.groups.iter().flat_map(|group| &group.cohorts) {
+            let (n, buffer) = (cohort.connections, &cohort.buffer);
+            runs.add(n * buffer.blocks_bytes(), n * buffer.blocks());
+        }
     }
 
     pub(super) fn sim_time(&self) -> SimTime {

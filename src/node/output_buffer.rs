@@ -112,6 +112,11 @@ impl OutputBuffer {
         self.reply_bytes + self.blocks * (LIST_NODE + BLOCK_HEADER)
     }
 
+    /// What the allocator has given out for the blocks alone (B).
+    pub(super) fn blocks_bytes(&self) -> u64 {
+        self.reply_bytes + self.blocks * BLOCK_HEADER
+    }
+
     /// What the allocator has given out for the list (B).
     pub(super) fn allocated(&self, classes: SizeClasses) -> u64 {
         self.reply_bytes + self.blocks * (classes.class(LIST_NODE) + BLOCK_HEADER)

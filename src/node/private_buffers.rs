@@ -5,6 +5,7 @@
 //! Source: redis 6.2 `src/replication.c` (`feedReplicationBacklog`, `replicationFeedSlaves`), `src/networking.c`
 //! (`_addReplyProtoToList`, `getClientOutputBufferMemoryUsage`).
 
+use super::slabs::Runs;
 use crate::profile::SizeClasses;
 
 /// Bytes of the reply buffer inside the client struct, filled first (B).  Source: `PROTO_REPLY_CHUNK_BYTES`.
@@ -90,6 +91,14 @@ impl PrivateBuffers {
     /// Ring and buffers (B).
     pub(super) fn total(&self) -> u64 {
         self.ring + self.waiting()
+    }
+
+    /// Adds the ring and the blocks.
+    pub(super) fn add_runs(&self, runs: &mut Runs) {
+        if self.ring > 0 {
+            runs.add(self.classes.class(self.ring), 1);
+        }
+        runs.add(self.blocks * (self.capacity + BLOCK_HEADER), self.blocks);
     }
 
     /// What they cost in size classes (B).

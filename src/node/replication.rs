@@ -16,6 +16,7 @@ use super::child::{ChildEnd, ChildKind};
 use super::ledger::MemoryPart;
 use super::link::{ClientClass, Consumer, LimitWatch, LinkSetup, OutputLimit};
 use super::notice::EventKind;
+use super::slabs::Runs;
 use super::stream_buffer::StreamBuffer;
 use super::{Node, Role};
 use crate::profile::ReplicationBuffer;
@@ -239,6 +240,11 @@ impl Node {
 
     fn charge_replication(&mut self) {
         self.ledger.set(MemoryPart::ReplicationBuffers, self.replication.backlog.charged());
+    }
+
+    /// Adds the blocks, which are runs of pages of their own.
+    pub(super) fn add_replication_runs(&self, runs: &mut Runs) {
+        self.replication.backlog.add_runs(runs);
     }
 
     /// Before each sleep: replicas are sent what they take, and blocks that nobody needs are freed.

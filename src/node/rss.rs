@@ -9,7 +9,7 @@ use super::Node;
 use super::keys::{Region, Sizes, Slot};
 use super::ledger::{KEYSPACE_PARTS, MemoryPart};
 use super::mean_field::MeanField;
-use super::slabs::{Place, Slabs};
+use super::slabs::{Place, Runs, Slabs};
 use crate::profile::{Allocator, CHUNK_HEADER, TableLayout};
 
 /// Ids up to which regions are followed one by one.
@@ -206,7 +206,8 @@ impl Node {
         let beside_tables = if self.profile.table_layout == TableLayout::Buckets { 0 } else { beside };
         let (cached, held, dirty, metadata) = match &self.rss.heap {
             Heap::Exact { slabs, .. } => {
-                let held = slabs.active_bytes() + self.rss.blocks.held() + beside;
+                let (in_runs, pages) = slabs.runs();
+                let held = slabs.active_bytes() + self.rss.blocks.held() + beside + pages - in_runs.min(others);
                 (slabs.cached_bytes(), held, slabs.dirty_bytes(), slabs.metadata_bytes())
             }
             Heap::MeanField(field) => {
@@ -269,12 +270,24 @@ impl Node {
         let now_us = self.now_us;
         self.tell_alike();
         self.rss.blocks.fit();
-        let chunks = self.glibc_chunks();
+        let (chunks, runs) = (self.glibc_chunks(), self.buffer_runs());
         match &mut self.rss.heap {
             Heap::HighWater(most) => *most = chunks.max(*most),
-            Heap::Exact { slabs, .. } => slabs.tick(now_us),
+            Heap::Exact { slabs, .. } => {
+                slabs.tick(now_us);
+                slabs.set_runs(runs);
+            }
             Heap::MeanField(field) => field.fit(),
         }
+    }
+
+    /// Blocks of output buffers, of the replication buffer and of the AOF buffer.
+    fn buffer_runs(&self) -> Runs {
+        let mut runs = Runs::default();
+        self.add_output_runs(&mut runs);
+        self.add_replication_runs(&mut runs);
+        self.add_aof_runs(&mut runs);
+        runs
     }
 
     /// Bucket arrays (B).

@@ -205,6 +205,29 @@ struct Freed {
     pages: u64,
 }
 
+/// Large allocations beside the keys': blocks of buffers, each a run of pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Runs {
+    /// Bytes of their classes (B).
+    pub(super) bytes: u64,
+    /// How many.
+    pub(super) count: u64,
+}
+
+impl Runs {
+    /// Adds allocations of `bytes` in all; those of a small class are none.
+    pub(super) fn add(&mut self, bytes: u64, count: u64) {
+        if bytes >= LARGE * count {
+            self.bytes += bytes;
+            self.count += count;
+        }
+    }
+
+    fn pages(self, cache_oblivious: bool) -> u64 {
+        self.bytes / PAGE + if cache_oblivious { self.count } else { 0 }
+    }
+}
+
 /// Everything that the allocator holds for the keys.
 #[derive(Debug, Default)]
 pub(super) struct Slabs {
@@ -214,6 +237,8 @@ pub(super) struct Slabs {
     large_pages: u64,
     /// Pages of small slabs.
     slab_pages: u64,
+    /// What buffers have of the same pool.
+    runs: Runs,
     /// Pages that hold nothing and are still resident.
     dirty: u64,
     freed: Vec<Freed>,
@@ -300,9 +325,26 @@ impl Slabs {
         self.dirty = self.dirty.min(limit as u64);
     }
 
-    /// Every region was freed, and every page given back.
+    /// Every region was freed, and every page given back; buffers stay.
     pub(super) fn clear(&mut self) {
-        *self = Slabs { now_us: self.now_us, most_slabs: self.most_slabs, ..Slabs::new(self.cache_oblivious) };
+        let (now_us, most_slabs, runs) = (self.now_us, self.most_slabs, self.runs);
+        *self = Slabs { now_us, most_slabs, runs, ..Slabs::new(self.cache_oblivious) };
+    }
+
+    /// Buffers have so many runs now: what they have more comes from the pool, what they have less goes to it.
+    pub(super) fn set_runs(&mut self, runs: Runs) {
+        let (before, after) = (self.runs.pages(self.cache_oblivious), runs.pages(self.cache_oblivious));
+        self.runs = runs;
+        if after > before {
+            self.take_pages(after - before);
+        } else if before > after {
+            self.give_pages(before - after);
+        }
+    }
+
+    /// Bytes that buffers asked for in runs, and bytes of the pages of those runs (B).
+    pub(super) fn runs(&self) -> (u64, u64) {
+        (self.runs.bytes, self.runs.pages(self.cache_oblivious) * PAGE)
     }
 
     /// How full the slabs of each class are, for [`Slabs::defrag`].
@@ -422,6 +464,27 @@ mod tests {
         slabs.free(1 << 20, 0);
         slabs.purge();
         assert_eq!(slabs.dirty_bytes(), 0);
+    }
+
+    #[test]
+    fn runs_of_buffers_take_a_page_more_each_and_are_dirty_when_they_are_freed() {
+        for (cache_oblivious, more) in [(true, 100 * PAGE), (false, 0)] {
+            let mut slabs = Slabs::new(cache_oblivious);
+            let mut runs = Runs::default();
+            runs.add(100 * 20_480, 100);
+            // A small class has slabs, not runs.
+            runs.add(4096, 1);
+            slabs.set_runs(runs);
+            assert_eq!(slabs.runs(), (100 * 20_480, 100 * 20_480 + more));
+            slabs.tick(1_000_000);
+            slabs.set_runs(Runs::default());
+            assert_eq!((slabs.runs(), slabs.dirty_bytes()), ((0, 0), 100 * 20_480 + more));
+            // The keys take these pages first.
+            slabs.allocate(1 << 20);
+            assert_eq!(slabs.dirty_bytes(), 100 * 20_480 + more - slabs.active_bytes());
+            slabs.tick(11_000_000);
+            assert_eq!(slabs.dirty_bytes(), 0);
+        }
     }
 
     /// The oracle: every slab as a list of regions, scanned.

@@ -2,6 +2,7 @@
 
 use super::backlog::Backlog;
 use super::private_buffers::PrivateBuffers;
+use super::slabs::Runs;
 use crate::profile::{ReplicationBuffer, SizeClasses};
 
 /// The stream of replication as the server keeps it.
@@ -87,6 +88,11 @@ impl StreamBuffer {
     /// The same in size classes (B).
     pub(super) fn charged(&self) -> u64 {
         either!(self, buffer => buffer.charged())
+    }
+
+    /// Adds what it has of runs of pages.
+    pub(super) fn add_runs(&self, runs: &mut Runs) {
+        either!(self, buffer => buffer.add_runs(runs));
     }
 
     /// `mem_clients_slaves`: what is kept for replicas beyond a backlog of `size` (B).
