@@ -1,5 +1,6 @@
 //! The verdict: pass, warn or fail; what drove the peak; one sentence that says so.
 
+use super::collections;
 use super::host;
 use super::recommend::full_by_design;
 use super::series;
@@ -167,8 +168,8 @@ pub(super) fn buffers_drive(run: &Run) -> bool {
 
 /// What made the peak, the first that applies: what passed the host's limit, if it was passed; what clients have not read
 /// (a tenth of the peak and more); two tables alive while one rehashes; expired keys still there (likewise); the cache
-/// full by design; keys without a TTL that pile up (growth at the end, most keys untimed); growth that has not levelled
-/// off; else the largest part.
+/// full by design; collections that outgrew their encoding, or a big one; keys without a TTL that pile up (growth at the
+/// end, most keys untimed); growth that has not levelled off; else the largest part.
 fn driver(scenario: &Scenario, run: &Run) -> &'static str {
     let peak = run.peak.used_memory;
     if let Some(driver) = host::driver(scenario, run) {
@@ -186,6 +187,9 @@ fn driver(scenario: &Scenario, run: &Run) -> &'static str {
     if full_by_design(scenario, run) {
         return "a cache that is full by design";
     }
+    if let Some(driver) = collections::driver(run) {
+        return driver;
+    }
     let pressed = run.write_rejected.count > 0 || series::still_growing(run);
     let untimed = run.end.keys.saturating_sub(run.end.expires);
     if pressed && 2 * untimed > run.end.keys {
@@ -199,6 +203,14 @@ fn driver(scenario: &Scenario, run: &Run) -> &'static str {
 }
 
 fn sentence(scenario: &Scenario, run: &Run) -> String {
+    let mut sentence = sentence_of_run(scenario, run);
+    for more in collections::sentences(scenario, run) {
+        let _ = write!(sentence, " {more}");
+    }
+    sentence
+}
+
+fn sentence_of_run(scenario: &Scenario, run: &Run) -> String {
     if let Some(sentence) = host::sentence(scenario, run) {
         return sentence;
     }

@@ -97,6 +97,8 @@ pub(super) const TRAFFIC: TableKeys = TableKeys {
         "offset",
         "elements",
         "element-popularity",
+        "count",
+        "group",
         "trim",
         "from",
         "until",

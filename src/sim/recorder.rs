@@ -10,12 +10,15 @@ use crate::units::{Micros, SimTime};
 pub(super) struct Recorder {
     run: Run,
     previous: Counters,
+    /// Bytes of each keyspace at t = 0 (B).
+    bytes_at_start: Vec<u64>,
 }
 
 impl Recorder {
     pub(super) fn new(seed: u64, node: &Node) -> Recorder {
         let run = Run { seed, used_memory_startup: node.used_memory_startup(), ..Run::default() };
-        Recorder { run, previous: Counters::default() }
+        let bytes_at_start = node.keyspace_states().iter().map(|state| state.counters.bytes).collect();
+        Recorder { run, previous: Counters::default(), bytes_at_start }
     }
 
     /// Takes a sample.
@@ -78,9 +81,11 @@ impl Recorder {
             .keyspaces
             .iter()
             .zip(states)
-            .map(|(keyspace, state)| KeyspaceRecord {
+            .zip(self.bytes_at_start)
+            .map(|((keyspace, state), bytes_at_start)| KeyspaceRecord {
                 name: keyspace.name.clone(),
                 counters: state.counters,
+                bytes_at_start,
                 expired_resident_bytes: state.expired_resident_bytes,
             })
             .collect();
