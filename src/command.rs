@@ -256,6 +256,27 @@ impl Command {
         }
     }
 
+    /// Whether it can name several elements at once.
+    #[must_use]
+    pub fn takes_several(self) -> bool {
+        matches!(
+            self,
+            Command::HSet
+                | Command::HDel
+                | Command::LPush
+                | Command::RPush
+                | Command::LPop
+                | Command::RPop
+                | Command::SAdd
+                | Command::SRem
+                | Command::ZAdd
+                | Command::ZRem
+                | Command::XReadGroup
+                | Command::XAck
+                | Command::XDel
+        )
+    }
+
     /// Whether it touches elements of a collection.
     #[must_use]
     pub fn is_of_collection(self) -> bool {

@@ -1,5 +1,6 @@
 //! From runs to findings: verdict, what drove the peak, recommended `maxmemory`, thresholds.  Pure.
 
+mod collections;
 mod host;
 mod recommend;
 pub mod series;

@@ -1,5 +1,6 @@
 //! What `maxmemory` should be, with its arithmetic, and what to change first.
 
+use super::collections;
 use super::series;
 use super::verdict::{buffers_drive, output_buffers};
 use crate::node::config::{EvictionScope, MaxmemoryPolicy};
@@ -126,9 +127,12 @@ fn fixes(scenario: &Scenario, run: &Run) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let of_collections = collections::fixes(scenario, run);
+    let by_elements = !of_collections.is_empty();
+    fixes.extend(of_collections);
     let untimed = series::ratio(run.end.keys - run.end.expires.min(run.end.keys), run.end.keys);
     let evicts_any = policy.entry().scope == EvictionScope::AllKeys;
-    if untimed > UNTIMED_SHARE && !evicts_any && (refused || series::still_growing(run)) {
+    if untimed > UNTIMED_SHARE && !evicts_any && !by_elements && (refused || series::still_growing(run)) {
         fixes.push(format!(
             "set a TTL on every cache write: {:.0} % of the keys at the end have none, and live until eviction or DEL",
             untimed * 100.0

@@ -1,5 +1,6 @@
 //! The verdict: pass, warn or fail; what drove the peak; one sentence that says so.
 
+use super::collections;
 use super::host;
 use super::recommend::full_by_design;
 use super::series;
@@ -183,8 +184,9 @@ fn expired_drive(run: &Run) -> bool {
 }
 
 /// What made the peak, the first that applies: what clients have not read (a tenth of the peak and more); two tables alive
-/// while one rehashes; expired keys still there (likewise); the cache full by design; keys without a TTL that pile up
-/// (growth at the end, most keys untimed); growth that has not levelled off; else the largest part.
+/// while one rehashes; expired keys still there (likewise); the cache full by design; collections that outgrew their
+/// encoding, or a big one; keys without a TTL that pile up (growth at the end, most keys untimed); growth that has not
+/// levelled off; else the largest part.
 fn ledger_driver(scenario: &Scenario, run: &Run) -> &'static str {
     if buffers_drive(run) {
         return "client output buffers";
@@ -197,6 +199,9 @@ fn ledger_driver(scenario: &Scenario, run: &Run) -> &'static str {
     }
     if full_by_design(scenario, run) {
         return "a cache that is full by design";
+    }
+    if let Some(driver) = collections::driver(run) {
+        return driver;
     }
     let pressed = run.write_rejected.count > 0 || series::still_growing(run);
     let untimed = run.end.keys.saturating_sub(run.end.expires);
@@ -211,6 +216,14 @@ fn ledger_driver(scenario: &Scenario, run: &Run) -> &'static str {
 }
 
 fn sentence(scenario: &Scenario, run: &Run) -> String {
+    let mut sentence = sentence_of_run(scenario, run);
+    for more in collections::sentences(scenario, run) {
+        let _ = write!(sentence, " {more}");
+    }
+    sentence
+}
+
+fn sentence_of_run(scenario: &Scenario, run: &Run) -> String {
     if let Some(sentence) = host::sentence(scenario, run) {
         return sentence;
     }

@@ -6,14 +6,13 @@
 
 use super::field_times::FieldTimes;
 use super::keys::{NIL, Slot};
+use super::stream_state::StreamState;
 use crate::command::Command;
 use crate::layout::hash::{Hash, Pair};
 use crate::layout::list::{End, List};
 use crate::layout::set::Set;
-use crate::layout::stream::{Id, Stream};
 use crate::layout::zset::{Member, Zset};
 use crate::layout::{Element, Encoding, Rules, Tally};
-use std::collections::VecDeque;
 
 /// Number of the first element: there is room before it for LPUSH.
 const MIDDLE: u64 = 1 << 62;
@@ -21,8 +20,6 @@ const MIDDLE: u64 = 1 << 62;
 /// (ms).  *assumed*: dates of 2023 and 2027; what matters is that they have as many bytes as today's.
 const LOADED_ID_MS: u64 = 1_700_000_000_000;
 const CLOCK_ID_MS: u64 = 1_800_000_000_000;
-/// Length of the name of a stream's group, and of its consumer (B).  *assumed*: names like "workers".
-const GROUP_NAME: u64 = 8;
 
 /// What a collection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,28 +121,6 @@ pub(super) enum Value {
     Stream(Box<StreamState>),
 }
 
-/// A stream, and what its group has still to be given.
-#[derive(Debug)]
-pub(super) struct StreamState {
-    stream: Stream,
-    last: Id,
-    /// Group and consumer, once something was read.
-    reader: Option<(usize, usize)>,
-    /// IDs that were not given yet, kept from the first reading on.
-    undelivered: VecDeque<Id>,
-}
-
-impl StreamState {
-    fn append<T: Tally>(&mut self, id_ms: u64, fields: &[Pair], rules: &Rules<'_>, tally: &mut T) {
-        let next = Id { ms: self.last.ms, seq: self.last.seq + 1 };
-        self.last = if id_ms > self.last.ms { Id { ms: id_ms, seq: 0 } } else { next };
-        self.stream.append(self.last, fields, 0, rules, tally);
-        if self.reader.is_some() {
-            self.undelivered.push_back(self.last);
-        }
-    }
-}
-
 /// When fields of a hash expire, and what the server's index of such hashes knows of it.
 #[derive(Debug, Default)]
 pub(super) struct HashTimes {
@@ -185,6 +160,18 @@ pub(super) struct Done {
     pub(super) in_place: bool,
 }
 
+impl Done {
+    /// This and another.
+    fn and(self, other: Done) -> Done {
+        Done {
+            found: self.found || other.found,
+            changed: self.changed || other.changed,
+            reply: self.reply + other.reply,
+            in_place: self.in_place || other.in_place,
+        }
+    }
+}
+
 /// Which element a command touches.
 #[derive(Debug, Clone, Copy)]
 pub struct Touch {
@@ -194,6 +181,10 @@ pub struct Touch {
     pub rank: u64,
     /// … so many ranks.
     pub of: u64,
+    /// How many elements at once, for commands that take several.
+    pub count: u64,
+    /// The group of a stream that XREADGROUP and XACK are for, by number.
+    pub group: u8,
     /// To how many elements the collection is trimmed after the command.
     pub trim: Option<u64>,
     /// MAXLEN ~: whole nodes only.
@@ -232,12 +223,7 @@ impl Collection {
                 Value::Zset(Zset::new(length, brings, elements.phase(), rules, tally))
             }
             CollectionKind::List => Value::List(List::new(rules, tally)),
-            CollectionKind::Stream => Value::Stream(Box::new(StreamState {
-                stream: Stream::new(rules, tally),
-                last: Id::default(),
-                reader: None,
-                undelivered: VecDeque::new(),
-            })),
+            CollectionKind::Stream => Value::Stream(Box::new(StreamState::new(rules, tally))),
         };
         Collection { value, first: MIDDLE, next: MIDDLE, slot: NIL, times: None, blocks, fork: 0, written: 0 }
     }
@@ -249,18 +235,18 @@ impl Collection {
             Value::Set(set) => set.bytes(),
             Value::Zset(zset) => zset.bytes(),
             Value::List(list) => list.bytes(),
-            Value::Stream(state) => state.stream.bytes(),
+            Value::Stream(state) => state.bytes(),
         }
     }
 
-    /// What `OBJECT ENCODING` says.
-    pub(super) fn encoding(&self, rules: &Rules<'_>) -> &'static str {
+    /// How it is encoded.
+    pub(super) fn encoding(&self, rules: &Rules<'_>) -> Encoding {
         match &self.value {
-            Value::Hash(hash) => hash.encoding(rules).name(),
-            Value::Set(set) => set.encoding().name(),
-            Value::Zset(zset) => zset.encoding(rules).name(),
-            Value::List(list) => list.encoding(rules).name(),
-            Value::Stream(_) => Encoding::Stream.name(),
+            Value::Hash(hash) => hash.encoding(rules),
+            Value::Set(set) => set.encoding(),
+            Value::Zset(zset) => zset.encoding(rules),
+            Value::List(list) => list.encoding(rules),
+            Value::Stream(_) => Encoding::Stream,
         }
     }
 
@@ -271,7 +257,7 @@ impl Collection {
             Value::Set(set) => set.memory_usage(rules),
             Value::Zset(zset) => zset.memory_usage(rules),
             Value::List(list) => list.memory_usage(rules),
-            Value::Stream(state) => state.stream.memory_usage(rules),
+            Value::Stream(state) => state.memory_usage(rules),
         }
     }
 
@@ -375,7 +361,7 @@ impl Collection {
             Value::List(list) => {
                 list.pop(if back { End::Back } else { End::Front }, elements.element(number), rules, tally);
             }
-            Value::Stream(state) => state.stream.delete_oldest(rules, tally),
+            Value::Stream(state) => state.delete_oldest(rules, tally),
         }
         if back && !matches!(self.value, Value::Stream(_)) {
             self.next -= 1;
@@ -396,9 +382,7 @@ impl Collection {
     ) {
         if let Value::Stream(state) = &mut self.value {
             let tally = &mut Kept { blocks: &mut self.blocks, next };
-            self.first += state.stream.trim(most, approximate, rules, tally);
-            let left = usize::try_from(self.next - self.first).unwrap_or(usize::MAX);
-            state.undelivered.drain(..state.undelivered.len().saturating_sub(left));
+            self.first += state.trim(most, approximate, rules, tally);
             return;
         }
         while self.len() > most {
@@ -415,7 +399,15 @@ impl Collection {
         rules: &Rules<'_>,
         tally: &mut T,
     ) -> Done {
-        let done = self.run_untrimmed(command, touch, elements, rules, tally);
+        let new = touch.new || self.len() == 0;
+        let several = if command.takes_several() { touch.count.max(1) } else { 1 };
+        if new && several > 1 && command.spec().creates {
+            self.hint(several, elements, rules, tally);
+        }
+        let mut done = self.run_untrimmed(command, Touch { new, ..touch }, elements, rules, tally);
+        for _ in 1..several {
+            done = done.and(self.run_untrimmed(command, Touch { new, ..touch }, elements, rules, tally));
+        }
         if let Some(most) = touch.trim {
             // What is pushed at one end is trimmed at the other; of a sorted set the lowest ranks go.
             let back = matches!(command, Command::LPush | Command::LTrim);
@@ -448,7 +440,7 @@ impl Collection {
                 changed
             }
             Command::HSet | Command::HIncrBy | Command::SAdd | Command::ZAdd | Command::ZIncrBy => {
-                if touch.new || self.len() == 0 {
+                if touch.new {
                     self.add(true, CLOCK_ID_MS + touch.now_ms, elements, rules, tally);
                     changed
                 } else {
@@ -465,8 +457,7 @@ impl Collection {
                 changed
             }
             Command::LTrim => changed,
-            Command::XReadGroup => self.read_group(rules, tally),
-            Command::XAck => self.acknowledge(rules, tally),
+            Command::XReadGroup | Command::XAck => self.of_group(command, touch.group, rules, tally),
             _ => self.read(command, touch, elements, rules, tally),
         }
     }
@@ -536,24 +527,14 @@ impl Collection {
         Done { found: true, reply: if whole { many * all } else { one }, ..Done::default() }
     }
 
-    /// XREADGROUP … > of one entry, by the group's one consumer.
-    fn read_group<T: Tally>(&mut self, rules: &Rules<'_>, next: &mut T) -> Done {
+    /// XREADGROUP or XACK of one entry, by the group's one consumer.
+    fn of_group<T: Tally>(&mut self, command: Command, group: u8, rules: &Rules<'_>, next: &mut T) -> Done {
         let tally = &mut Kept { blocks: &mut self.blocks, next };
         let Value::Stream(state) = &mut self.value else { return Done::default() };
-        let (group, consumer) = *state.reader.get_or_insert_with(|| {
-            let group = state.stream.add_group(GROUP_NAME, rules, tally);
-            (group, state.stream.add_consumer(group, GROUP_NAME, rules, tally))
-        });
-        let Some(id) = state.undelivered.pop_front() else { return Done::default() };
-        state.stream.deliver(group, consumer, id, rules, tally);
-        Done { found: true, changed: true, ..Done::default() }
-    }
-
-    fn acknowledge<T: Tally>(&mut self, rules: &Rules<'_>, next: &mut T) -> Done {
-        let tally = &mut Kept { blocks: &mut self.blocks, next };
-        let Value::Stream(state) = &mut self.value else { return Done::default() };
-        let Some((group, consumer)) = state.reader else { return Done::default() };
-        let changed = state.stream.acknowledge(group, consumer, rules, tally);
+        let changed = match command {
+            Command::XReadGroup => state.read_group(group, rules, tally),
+            _ => state.acknowledge(group, rules, tally),
+        };
         Done { found: changed, changed, ..Done::default() }
     }
 }

@@ -126,20 +126,21 @@ impl Node {
         if let Some(refused) = self.admit(command, key) {
             return refused;
         }
-        let reply = match self.lookup(key, true) {
+        let (reply, changed) = match self.lookup(key, true) {
             Some(slot) => self.run_on(slot, command, write),
             None if command.spec().creates => {
-                let slot = self.create_collection(key, write, 1);
+                let brings = if command.takes_several() { write.touch.count.max(1) } else { 1 };
+                let slot = self.create_collection(key, write, brings);
                 self.run_on(slot, command, write);
                 if let Some(ttl) = write.ttl_ms {
                     self.set_ttl(slot, self.now_ms + ttl);
                 }
-                Reply::Done
+                (Reply::Done, true)
             }
-            None if command.spec().counts_hits => Reply::Miss,
-            None => Reply::Nothing,
+            None if command.spec().counts_hits => (Reply::Miss, false),
+            None => (Reply::Nothing, false),
         };
-        if command.writes() && matches!(reply, Reply::Done | Reply::Hit(_)) {
+        if changed {
             self.persistence.note_change();
             if self.propagates() {
                 self.propagate_elements(command, write);
@@ -186,7 +187,7 @@ impl Node {
             string::Encoding::Raw | string::Encoding::RawTrimmed => (Stored::Raw, value.bytes_class, "raw"),
             string::Encoding::Collection => {
                 let collection = self.collections.get(entry.sizes.payload)?;
-                (Stored::Collection, collection.memory_usage(&rules), collection.encoding(&rules))
+                (Stored::Collection, collection.memory_usage(&rules), collection.encoding(&rules).name())
             }
         };
         let length = self.names[keyspace].mean();
@@ -218,7 +219,8 @@ impl Node {
         slot
     }
 
-    fn run_on(&mut self, slot: Slot, command: Command, write: &ElementWrite<'_>) -> Reply {
+    /// Runs a command on a key that is there; its reply, and whether something changed.
+    fn run_on(&mut self, slot: Slot, command: Command, write: &ElementWrite<'_>) -> (Reply, bool) {
         let done = self
             .change(slot, |collection, rules, told| collection.run(command, write.touch, write.elements, rules, told));
         if self.collections.get(self.keys.entries[slot as usize].sizes.payload).is_some_and(Collection::is_gone) {
@@ -226,12 +228,13 @@ impl Node {
         } else if self.profile.collections.field_ttl != FieldTtl::None {
             self.index_fields(self.keys.entries[slot as usize].sizes.payload, false);
         }
-        match (done.found, command.spec().counts_hits) {
-            (true, true) => Reply::Hit(done.reply),
-            (false, true) => Reply::Miss,
-            (true, false) if done.changed => Reply::Done,
-            (_, false) => Reply::Nothing,
-        }
+        // Hits are counted by key, whether there is such an element or not.
+        let reply = match command.spec().counts_hits {
+            true => Reply::Hit(done.reply),
+            false if done.changed => Reply::Done,
+            false => Reply::Nothing,
+        };
+        (reply, done.changed)
     }
 
     /// Changes a collection and moves its charges.
@@ -243,13 +246,21 @@ impl Node {
         let rules = Rules::new(self.profile, self.classes, self.config.limits);
         let entry = self.keys.entries[slot as usize];
         let Some(collection) = self.collections.get_mut(entry.sizes.payload) else { return Done::default() };
-        let before = collection.bytes();
+        let (before, elements, encoding) = (collection.bytes(), collection.len(), collection.encoding(&rules));
         let mut told = Told { rss: &mut self.rss, child: self.child.as_deref_mut() };
         let done = work(collection, &rules, &mut told);
         if let Some(child) = told.child.filter(|_| done.in_place) {
             child.write_element(collection, self.counters.total_forks);
         }
         let after = collection.bytes();
+        let keyspace = &mut self.keyspaces[entry.sizes.keyspace as usize];
+        if after > keyspace.largest_bytes {
+            (keyspace.largest_bytes, keyspace.largest_elements) = (after, collection.len());
+        }
+        if elements > 0 && collection.encoding(&rules) != encoding {
+            keyspace.converted_keys += 1;
+            keyspace.converted_bytes += before;
+        }
         if before != after {
             let key_bytes = self.regions.entry + self.regions.key(entry.sizes) + entry.sizes.value_total();
             self.move_element_bytes(slot, key_bytes, before, after);

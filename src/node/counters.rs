@@ -66,4 +66,12 @@ pub struct KeyspaceCounters {
     pub expired_keys: u64,
     /// Fields expired.
     pub expired_subkeys: u64,
+    /// Collections that outgrew the encoding that they had.
+    pub converted_keys: u64,
+    /// What those held before (B).
+    pub converted_bytes: u64,
+    /// Elements of the largest collection that there ever was, and its bytes (B).
+    pub largest_elements: u64,
+    /// See above (B).
+    pub largest_bytes: u64,
 }

@@ -218,6 +218,8 @@ impl Node {
                 keys: keyspace.keys,
                 expires: keyspace.expires,
                 bytes: keyspace.bytes,
+                largest_elements: keyspace.largest_elements,
+                largest_bytes: keyspace.largest_bytes,
                 ..KeyspaceCounters::default()
             };
         }

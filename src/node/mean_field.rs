@@ -17,11 +17,14 @@ struct Class {
     /// Regions of the slabs at the high-water mark, and of those that are held now.
     high: u64,
     held: u64,
+    /// What lived when it was fitted last: while that stays, so does the rest.
+    fitted: u64,
 }
 
 impl Class {
     /// Fits what is held to what lives; `regions`: of a slab.
     fn fit(&mut self, regions: u64) {
+        self.fitted = self.live;
         if self.live >= self.held {
             (self.high, self.held) = (self.live, self.live);
             return;
@@ -89,7 +92,7 @@ impl MeanField {
 
     /// Gives back slabs in which nothing is left.
     pub(super) fn fit(&mut self) {
-        for (number, class) in self.classes.iter_mut().enumerate().filter(|(_, class)| class.live != class.held) {
+        for (number, class) in self.classes.iter_mut().enumerate().filter(|(_, class)| class.live != class.fitted) {
             class.fit(slab_shape(size_of(number)).1);
         }
     }

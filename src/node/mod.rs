@@ -55,6 +55,7 @@ pub mod rss;
 mod slabs;
 mod starts;
 mod stream_buffer;
+mod stream_state;
 mod tables;
 
 use crate::layout::string::{self, StringValue};

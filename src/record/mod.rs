@@ -124,6 +124,8 @@ pub struct KeyspaceRecord {
     pub name: String,
     /// What the server counted for it, with its keys and bytes at the end.
     pub counters: KeyspaceCounters,
+    /// Bytes of its keys at t = 0 (B).
+    pub bytes_at_start: u64,
     /// Bytes of its keys whose TTL has passed (B).
     pub expired_resident_bytes: u64,
     /// What the server says of its first key.

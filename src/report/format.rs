@@ -2,9 +2,12 @@
 
 use crate::analysis::{Findings, series};
 use crate::node::ledger::{MemoryPart, PARTS};
-use crate::record::{ChildKind, DisconnectReason, EventKind, Run, TableName, Victim};
+use crate::record::{ChildKind, DisconnectReason, EventKind, KeyspaceRecord, Run, TableName, Victim};
 pub use crate::units::grouped as count;
-use crate::units::{Bytes, SimTime};
+use crate::units::{Bytes, Micros, SimTime};
+
+/// A pace by the day is told of runs from this long on.
+const PACE_FROM: Micros = Micros::from_secs(3600);
 
 /// A share as a percentage: `12.3 %`.
 #[must_use]
@@ -47,6 +50,57 @@ pub fn parts_by_size(parts: &[u64; PARTS]) -> Vec<(MemoryPart, u64)> {
         MemoryPart::ALL.into_iter().map(|part| (part, parts[part as usize])).filter(|(_, bytes)| *bytes > 0).collect();
     sorted.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
     sorted
+}
+
+/// A keyspace at the end, as a row.
+#[derive(Debug, Clone)]
+pub(super) struct KeyspaceRow {
+    pub(super) name: String,
+    pub(super) bytes: String,
+    /// Since the start, and at that pace in a day.
+    pub(super) growth: String,
+    pub(super) keys: String,
+    /// The largest collection that there was.
+    pub(super) biggest: String,
+}
+
+/// Keyspaces at the end, the largest first; none where there are no collections.
+pub(super) fn keyspaces(findings: &Findings) -> Vec<KeyspaceRow> {
+    let run = findings.shown();
+    if !findings.scenario.keyspaces.iter().any(|keyspace| keyspace.kind.collection().is_some()) {
+        return Vec::new();
+    }
+    // What is refused does not grow.
+    let grew = if run.write_rejected.count > 0 { run.write_rejected.first } else { run.end.at };
+    let mut records: Vec<&KeyspaceRecord> = run.keyspaces.iter().collect();
+    records.sort_by_key(|record| std::cmp::Reverse(record.counters.bytes));
+    let row = |record: &KeyspaceRecord| {
+        let (counters, start) = (&record.counters, record.bytes_at_start);
+        let more = counters.bytes.saturating_sub(start);
+        let a_day = (u128::from(more) * 86_400_000_000 / u128::from(grew.0.max(1))) as u64;
+        let growth = match start.checked_sub(counters.bytes) {
+            Some(less) if less > 0 => format!("−{}", size(less)),
+            Some(_) => "0 B".to_owned(),
+            None if grew.0 < PACE_FROM.0 => format!("+{}", size(more)),
+            None => format!("+{}, {} a day", size(more), size(a_day)),
+        };
+        let biggest = match counters.largest_bytes {
+            0 => String::new(),
+            bytes => format!("{} of {}", size(bytes), counted_elements(counters.largest_elements)),
+        };
+        KeyspaceRow {
+            name: record.name.clone(),
+            bytes: size(counters.bytes),
+            growth,
+            keys: count(counters.keys),
+            biggest,
+        }
+    };
+    records.into_iter().map(row).collect()
+}
+
+fn counted_elements(n: u64) -> String {
+    format!("{} {}", count(n), if n == 1 { "element" } else { "elements" })
 }
 
 /// An event in a few words.

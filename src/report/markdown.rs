@@ -30,6 +30,7 @@ pub fn markdown(findings: &Findings, _cost: &Cost) -> String {
     }
     figures(findings, &mut out);
     parts(findings, &mut out);
+    keyspaces(findings, &mut out);
     recommendation(findings, &mut out);
     events(findings, &mut out);
     for warning in &scenario.warnings {
@@ -113,6 +114,18 @@ fn parts(findings: &Findings, out: &mut String) {
     for (part, bytes) in format::parts_by_size(&peak.parts) {
         let share = format::percent(series::ratio(bytes, peak.used_memory));
         let _ = writeln!(out, "| {} | {} | {share} |", part.label(), format::size(bytes));
+    }
+    out.push('\n');
+}
+
+fn keyspaces(findings: &Findings, out: &mut String) {
+    let rows = format::keyspaces(findings);
+    if rows.is_empty() {
+        return;
+    }
+    out.push_str("| keyspace at the end | bytes | growth | keys | biggest key |\n| --- | ---: | ---: | ---: | --- |\n");
+    for row in rows {
+        let _ = writeln!(out, "| {} | {} | {} | {} | {} |", row.name, row.bytes, row.growth, row.keys, row.biggest);
     }
     out.push('\n');
 }

@@ -101,6 +101,9 @@ pub fn summary_json(findings: &Findings, cost: &Cost) -> String {
             "evicted_keys": k.counters.evicted_keys, "evicted_untimed_keys": k.counters.evicted_untimed_keys,
             "expired_keys": k.counters.expired_keys,
             "example": k.example.map(|key| json!({"encoding": key.encoding, "memory_usage": key.memory_usage})),
+            "bytes_at_start": k.bytes_at_start,
+            "converted_keys": k.counters.converted_keys, "converted_bytes": k.counters.converted_bytes,
+            "largest": { "elements": k.counters.largest_elements, "bytes": k.counters.largest_bytes },
         })).collect::<Vec<Value>>(),
         "recommendation": {
             "maxmemory": recommendation.maxmemory, "host_memory": findings.host.memory,

@@ -27,6 +27,7 @@ pub fn terminal(findings: &Findings, cost: &Cost, results: &str, color: bool) ->
     let run = findings.shown();
     verdict(findings, run, color, &mut out);
     parts(run, &mut out);
+    keyspaces(findings, &mut out);
     happened(findings, run, &mut out);
     recommendation(findings, &mut out);
     for warning in &findings.scenario.warnings {
@@ -143,6 +144,20 @@ fn parts(run: &Run, out: &mut String) {
         let bar = "█".repeat((share * BAR).round() as usize);
         let line = format!("    {:<20} {:>11} {:>7}  {bar}", part.label(), format::size(bytes), format::percent(share));
         let _ = writeln!(out, "{}", line.trim_end());
+    }
+}
+
+/// Keyspaces at the end, where there are collections: what they grew by, and their biggest key.
+fn keyspaces(findings: &Findings, out: &mut String) {
+    let rows = format::keyspaces(findings);
+    if rows.is_empty() {
+        return;
+    }
+    out.push_str("\n  Keyspaces at the end\n");
+    for row in rows {
+        let biggest = if row.biggest.is_empty() { String::new() } else { format!("; biggest {}", row.biggest) };
+        let text = format!("{} ({}), {} keys{biggest}", row.bytes, row.growth, row.keys);
+        wrap(out, &format!("    {:<20} ", row.name), &text);
     }
 }
 

@@ -44,6 +44,9 @@ pub(super) const VALUE_SIZE: Bounds = Bounds { unit: Unit::Bytes, least: 0, most
 /// Elements of a collection when it is loaded.
 pub(super) const ELEMENTS: Bounds = Bounds { unit: Unit::Count, least: 0, most: ELEMENTS_LIMIT };
 
+/// Elements of one command.
+pub(super) const COUNT_OF_ELEMENTS: Bounds = Bounds { unit: Unit::Count, least: 1, most: 1_000_000 };
+
 /// Scores of a sorted set's members.
 pub(super) const SCORE: Bounds = Bounds { unit: Unit::Count, least: 0, most: 1 << 52 };
 

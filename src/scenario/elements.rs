@@ -1,6 +1,6 @@
 //! Elements of collections: what they are, and which of them a stream of requests touches.
 
-use super::drawing::{self, ELEMENTS, KEY_LENGTH, SCORE};
+use super::drawing::{self, COUNT_OF_ELEMENTS, ELEMENTS, KEY_LENGTH, SCORE};
 use super::keys;
 use super::reader::{Item, Table};
 use super::{ElementChoice, ElementShape, KeyType, Score};
@@ -99,9 +99,9 @@ fn score(item: &Item<'_>) -> Option<Score> {
     drawing::distribution(item, SCORE).map(Score::Drawn)
 }
 
-/// `elements`, `element-popularity` and `trim` of a stream of requests.
+/// `elements`, `element-popularity`, `count`, `group` and `trim` of a stream of requests.
 pub(super) fn choice(table: &Table<'_>, sent: &[Command], kind: Option<KeyType>) -> Option<ElementChoice> {
-    let keys = ["elements", "element-popularity", "trim"];
+    let keys = ["elements", "element-popularity", "count", "group", "trim"];
     let distinct = kind == Some(KeyType::HyperLogLog);
     for item in keys.iter().filter(|&&key| key != "elements" || !distinct).filter_map(|key| table.get(key)) {
         if kind.is_some_and(|kind| kind.collection().is_none()) {
@@ -126,7 +126,15 @@ pub(super) fn choice(table: &Table<'_>, sent: &[Command], kind: Option<KeyType>)
         Some(item) => Some(trim(&item, sent)?),
         None => None,
     };
-    Some(ElementChoice { new, popularity, trim })
+    let count = match table.get("count") {
+        Some(item) => count(&item, sent)?,
+        None => Distribution::fixed(1),
+    };
+    let group = match table.get("group") {
+        Some(item) => group(&item, sent)?,
+        None => 0,
+    };
+    Some(ElementChoice { new, popularity, count, group, trim })
 }
 
 fn new_share(item: &Item<'_>) -> Option<f64> {
@@ -138,6 +146,22 @@ fn new_share(item: &Item<'_>) -> Option<f64> {
     let share = table.require("new", "the share of new elements").and_then(|share| share.number_in(0.0..=1.0));
     table.finish();
     share
+}
+
+fn count(item: &Item<'_>, sent: &[Command]) -> Option<Distribution> {
+    if !sent.iter().any(|command| command.takes_several()) {
+        item.refuse("is used by no command of the stream; expected one that takes several elements, such as HSET");
+        return None;
+    }
+    drawing::distribution(item, COUNT_OF_ELEMENTS)
+}
+
+fn group(item: &Item<'_>, sent: &[Command]) -> Option<u8> {
+    if !sent.iter().any(|command| matches!(command, Command::XReadGroup | Command::XAck)) {
+        item.refuse("is used by no command of the stream; expected XREADGROUP or XACK");
+        return None;
+    }
+    item.integer_in(0..=i128::from(u8::MAX)).and_then(|number| u8::try_from(number).ok())
 }
 
 fn trim(item: &Item<'_>, sent: &[Command]) -> Option<u64> {

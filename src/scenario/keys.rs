@@ -98,6 +98,8 @@ pub(super) const TRAFFIC: TableKeys = TableKeys {
         "offset",
         "elements",
         "element-popularity",
+        "count",
+        "group",
         "trim",
         "from",
         "until",

@@ -155,6 +155,10 @@ pub struct ElementChoice {
     pub new: Option<f64>,
     /// Which of those that are there.
     pub popularity: Popularity,
+    /// How many a command takes at once, where it can take several.
+    pub count: Distribution,
+    /// The group that reads a stream, by its number in the keyspace.
+    pub group: u8,
     /// To how many a collection is trimmed after each command.
     pub trim: Option<u64>,
 }

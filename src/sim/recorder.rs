@@ -14,6 +14,8 @@ pub(super) struct Recorder {
     run: Run,
     previous: Counters,
     dropped: u64,
+    /// Bytes of each keyspace at t = 0 (B).
+    bytes_at_start: Vec<u64>,
 }
 
 impl Recorder {
@@ -24,7 +26,8 @@ impl Recorder {
             empty_host_memory: node.empty_host_memory(),
             ..Run::default()
         };
-        Recorder { run, previous: Counters::default(), dropped: 0 }
+        let bytes_at_start = node.keyspace_states().iter().map(|state| state.counters.bytes).collect();
+        Recorder { run, previous: Counters::default(), dropped: 0, bytes_at_start }
     }
 
     /// Takes a sample.
@@ -91,10 +94,12 @@ impl Recorder {
             .keyspaces
             .iter()
             .zip(states)
+            .zip(self.bytes_at_start)
             .enumerate()
-            .map(|(index, (keyspace, state))| KeyspaceRecord {
+            .map(|(index, ((keyspace, state), bytes_at_start))| KeyspaceRecord {
                 name: keyspace.name.clone(),
                 counters: state.counters,
+                bytes_at_start,
                 expired_resident_bytes: state.expired_resident_bytes,
                 example: node.example(index),
             })

@@ -112,12 +112,14 @@ impl Stream {
         let share = choice.new.unwrap_or(usual);
         let new = share >= 1.0 || (share > 0.0 && self.rng.random::<f64>() < share);
         let trim = choice.trim;
+        let count = choice.count.constant().unwrap_or_else(|| choice.count.sample(&mut self.rng));
+        let group = choice.group;
         let mut pick = [0];
         self.element_sampler.fill(&mut self.rng, &mut pick);
         // A rank of a million stands for as many elements as the key has.
         let rank = u64::from(pick[0].min(ELEMENT_RANKS - 1));
         let (of, now_ms) = (u64::from(ELEMENT_RANKS), node.clock_ms());
-        Touch { new, rank, of, trim, approximate: true, now_ms, field_ttl_ms: None }
+        Touch { new, rank, of, count, group, trim, approximate: true, now_ms, field_ttl_ms: None }
     }
 
     /// Whether it sends HEXPIRE.
