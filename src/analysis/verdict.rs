@@ -237,12 +237,16 @@ fn sentence_of_run(scenario: &Scenario, run: &Run) -> String {
         let forks = run.end.counters.total_forks;
         let _ = write!(
             sentence,
-            " {} of replicas, {}: replication buffers reach {}, and what the kernel counts {}.",
+            " {} of replicas, {}: replication buffers reach {}",
             counted(full, "full synchronisation"),
             counted(forks, "fork"),
-            Bytes(most),
-            Bytes(run.host_peak.memory.total())
+            Bytes(most)
         );
+        // Where the kernel counts much more, a sentence of its own says so.
+        if host::beyond_used_memory(run).is_none() {
+            let _ = write!(sentence, ", and what the kernel counts {}", Bytes(run.host_peak.memory.total()));
+        }
+        sentence.push('.');
     }
     let over = run.peak.used_memory.saturating_sub(run.end.maxmemory);
     if scenario.seen_from_replica().is_some() && run.end.maxmemory > 0 && over > 0 {
