@@ -83,13 +83,8 @@ pub(super) fn pair_requests(pair: Pair, roomy: bool, rules: &Rules<'_>) -> (u64,
     match rules.collections.hash_entry {
         HashEntry::Separate => {
             let header = match rules.collections.field_string {
-                FieldString::Mstr if field > 255 => {
-                    if field <= 65_535 {
-                        3
-                    } else {
-                        9
-                    }
-                }
+                FieldString::Mstr if field > 65_535 => 9,
+                FieldString::Mstr if field > 255 => 3,
                 FieldString::Mstr | FieldString::Sds => sds::header(field),
             };
             (room + header + field + 1, sds::request(value))

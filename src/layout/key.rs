@@ -6,17 +6,13 @@
 use super::allocation::{Allocation, Rules};
 use super::dict::{self, Entries, Kind};
 use super::sds;
-use super::string::SHARED_INTEGERS;
+use super::string::{EMBEDDED_STRING, EXPIRE_BYTES, KeyedObject, SHARED_INTEGERS, keyed};
 use crate::profile::{KeyLayout, KeyUsage, Shrink, Table, TableLayout};
 
 /// `sizeof(dictEntry)` with a value (B).
 const ENTRY: u64 = 24;
 /// The same in the expires table (B).
 const EXPIRES_ENTRY: u64 = 24;
-/// The time of expiry in an object (B).
-const EXPIRE: u64 = 8;
-/// What a string inside an object has beside its bytes: header of type 8, terminator (B).
-const EMBEDDED_STRING: u64 = 4;
 /// An argument of at least this length keeps the query buffer it was read into, with its CR LF (B).
 const BIG_ARGUMENT: u64 = 32 * 1024;
 
@@ -78,22 +74,17 @@ pub fn blocks(length: u64, stored: Stored, expires: bool, rules: &Rules<'_>) -> 
         // *Measured*: the name's header has three bytes at least, for the command's string had.
         KeyLayout::InEntry { entry } => apart(entry + sds::header(length).max(3) + length + 1, 0),
         KeyLayout::InObject(layout) => {
-            // One byte says where the name begins.
-            let name = 1 + sds::request(length);
-            let room = if expires { EXPIRE } else { 0 };
-            let given = if length >= layout.long_key { EXPIRE } else { room };
-            let plain = Key { object: object + name + given, expires_entry, ..Key::default() };
-            match stored {
-                Stored::String(text) if text <= profile.embstr_max => {
-                    let with_value = layout.embedded_head + name + EMBEDDED_STRING + text;
-                    if with_value + room <= layout.embed_max {
-                        return Key { object: with_value + given, embedded: true, ..plain };
-                    }
-                    Key { value: raw_request(text), ..plain }
-                }
-                Stored::String(text) => Key { value: raw_request(text), ..plain },
-                Stored::Collection | Stored::Raw | Stored::Int(..) => plain,
-            }
+            let short = match stored {
+                Stored::String(text) if text <= profile.embstr_max => Some(text),
+                _ => None,
+            };
+            let KeyedObject { request, embeds, given } = keyed(short, length, expires, layout, profile);
+            let value = match stored {
+                Stored::String(text) if !embeds => raw_request(text),
+                _ => 0,
+            };
+            let object = request + if given { EXPIRE_BYTES } else { 0 };
+            Key { object, value, expires_entry, embedded: embeds, ..Key::default() }
         }
     }
 }

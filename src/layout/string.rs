@@ -103,12 +103,36 @@ pub fn raw(bytes_class: u64, profile: &Profile, classes: SizeClasses) -> StringV
 }
 
 /// Bytes before an embedded value: the header of its string, and after it the terminator (B).
-const EMBEDDED_STRING: u64 = 3 + 1;
+pub(super) const EMBEDDED_STRING: u64 = 3 + 1;
 
 /// Bytes requested by an object that holds a key of `key` bytes, without value and time of expiry (B).
 #[must_use]
 pub fn keyed_object(key: u64, profile: &Profile) -> u64 {
     profile.robj + KEY_OFFSET + sds::request(key)
+}
+
+/// What an object that holds its key asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeyedObject {
+    /// Bytes, without room for the time of expiry (B).
+    pub(super) request: u64,
+    /// It holds the value too.
+    pub(super) embeds: bool,
+    /// It asks for room for the time of expiry.
+    pub(super) given: bool,
+}
+
+/// The object of a key of `key` bytes; `short`: length of a value that is short enough to be embedded in any object.
+pub(super) fn keyed(short: Option<u64>, key: u64, timed: bool, layout: ObjectLayout, profile: &Profile) -> KeyedObject {
+    let apart = keyed_object(key, profile);
+    let expire = if timed { EXPIRE_BYTES } else { 0 };
+    let together = short.map(|len| apart - profile.robj + layout.embedded_head + EMBEDDED_STRING + len);
+    let together = together.filter(|request| request + expire <= layout.embed_max);
+    KeyedObject {
+        request: together.unwrap_or(apart),
+        embeds: together.is_some(),
+        given: timed || key >= layout.long_key,
+    }
 }
 
 /// The byte in an object that says where its key begins (B).
@@ -128,12 +152,8 @@ pub fn with_key(
     profile: &Profile,
     classes: SizeClasses,
 ) -> StringValue {
-    let apart = keyed_object(key, profile);
-    let together = apart - profile.robj + layout.embedded_head + EMBEDDED_STRING + len;
-    let expire = if timed { EXPIRE_BYTES } else { 0 };
-    let embeds = value.encoding == Encoding::Embstr && together + expire <= layout.embed_max;
-    let request = if embeds { together } else { apart };
-    let given = timed || key >= layout.long_key;
+    let short = (value.encoding == Encoding::Embstr).then_some(len);
+    let KeyedObject { request, embeds, given } = keyed(short, key, timed, layout, profile);
     let class = classes.class(if given { request + EXPIRE_BYTES } else { request });
     let value = match value.encoding {
         Encoding::Embstr if !embeds => fresh_raw(len, profile, classes),

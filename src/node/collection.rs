@@ -187,8 +187,6 @@ pub struct Touch {
     pub group: u8,
     /// To how many elements the collection is trimmed after the command.
     pub trim: Option<u64>,
-    /// MAXLEN ~: whole nodes only.
-    pub approximate: bool,
     /// The server's clock (ms).
     pub now_ms: u64,
     /// HEXPIRE's time (ms).
@@ -371,18 +369,10 @@ impl Collection {
     }
 
     /// Trims to at most `most` elements, from the back or from the front.
-    fn trim<T: Tally>(
-        &mut self,
-        most: u64,
-        back: bool,
-        approximate: bool,
-        elements: &dyn Elements,
-        rules: &Rules<'_>,
-        next: &mut T,
-    ) {
+    fn trim<T: Tally>(&mut self, most: u64, back: bool, elements: &dyn Elements, rules: &Rules<'_>, next: &mut T) {
         if let Value::Stream(state) = &mut self.value {
             let tally = &mut Kept { blocks: &mut self.blocks, next };
-            self.first += state.trim(most, approximate, rules, tally);
+            self.first += state.trim(most, rules, tally);
             return;
         }
         while self.len() > most {
@@ -411,7 +401,7 @@ impl Collection {
         if let Some(most) = touch.trim {
             // What is pushed at one end is trimmed at the other; of a sorted set the lowest ranks go.
             let back = matches!(command, Command::LPush | Command::LTrim);
-            self.trim(most, back, touch.approximate, elements, rules, tally);
+            self.trim(most, back, elements, rules, tally);
         }
         done
     }

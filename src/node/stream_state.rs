@@ -60,9 +60,9 @@ impl StreamState {
         self.forget_deleted();
     }
 
-    /// XTRIM to at most `most` entries; returns how many went.
-    pub(super) fn trim<T: Tally>(&mut self, most: u64, approximate: bool, rules: &Rules<'_>, tally: &mut T) -> u64 {
-        let trimmed = self.stream.trim(most, approximate, rules, tally);
+    /// XTRIM MAXLEN ~, which frees whole listpacks only, to at most `most` entries; returns how many went.
+    pub(super) fn trim<T: Tally>(&mut self, most: u64, rules: &Rules<'_>, tally: &mut T) -> u64 {
+        let trimmed = self.stream.trim(most, true, rules, tally);
         self.forget_deleted();
         trimmed
     }

@@ -118,17 +118,7 @@ pub(super) fn load_elements(
     by: Option<(Command, u64)>,
 ) {
     let now_ms = node.clock_ms();
-    let touch = Touch {
-        new: true,
-        rank: 0,
-        of: 1,
-        count: 1,
-        group: 0,
-        trim: None,
-        approximate: true,
-        now_ms,
-        field_ttl_ms: None,
-    };
+    let touch = Touch { new: true, rank: 0, of: 1, count: 1, group: 0, trim: None, now_ms, field_ttl_ms: None };
     let elements = &family.elements(named.number);
     let write = ElementWrite { kind, key_length: family.key_length(named.number), ttl_ms, touch, elements };
     node.load_elements(named.key, &write, family.element_count(named.number), by);

@@ -119,7 +119,7 @@ impl Stream {
         // A rank of a million stands for as many elements as the key has.
         let rank = u64::from(pick[0].min(ELEMENT_RANKS - 1));
         let (of, now_ms) = (u64::from(ELEMENT_RANKS), node.clock_ms());
-        Touch { new, rank, of, count, group, trim, approximate: true, now_ms, field_ttl_ms: None }
+        Touch { new, rank, of, count, group, trim, now_ms, field_ttl_ms: None }
     }
 
     /// Whether it sends HEXPIRE.
