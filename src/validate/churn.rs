@@ -1,8 +1,13 @@
 //! Kind `churn`: keys are filled in, deleted, overwritten; what the allocator keeps at each mark.
 
+use super::draws::Draws;
 use super::judge::{Figure, figure};
 use super::measurement::Measurement;
 use super::translate::inline;
+use crate::layout::key::{self, Stored};
+use crate::layout::{Limits, Rules};
+use crate::node::ledger::MemoryPart;
+use crate::profile::{Allocator, Profile};
 use crate::record::{Run, Sample};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -99,13 +104,15 @@ pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure
     // The next step begins at the mark: what was read is what was there before.
     let sample = |at: f64| run.timeline.iter().rev().find(|s: &&Sample| s.at.as_secs_f64() < at);
     let empty = sample(marks[0].at).map_or(0.0, |s| s.used_memory as f64);
+    let drawn = strings_drawn(measurement).ok_or("the case has steps or sizes that are not known")?;
     let mut figures = Vec::new();
-    for (index, mark) in marks.iter().enumerate().skip(1) {
+    for (index, (mark, drawn)) in marks.iter().zip(drawn).enumerate().skip(1) {
         let Some(sample) = sample(mark.at) else { continue };
         let label = mark.read.get("label").and_then(Value::as_str).unwrap_or("mark");
         let name = |what: &str| format!("{what} at mark {index}, {label}");
         // What the measuring client's own commands and buffers take is no part of the prediction.
-        let used = sample.used_memory as f64 - empty + used_before;
+        let strings = sample.parts[MemoryPart::Keys as usize] + sample.parts[MemoryPart::Values as usize];
+        let used = sample.used_memory as f64 - strings as f64 + drawn as f64 - empty + used_before;
         figures.push(figure(&name("used_memory"), read(mark, "used_memory")?, used, USED_SHARE, USED_FLOOR));
         for (what, predicted) in
             [("allocator_active", sample.allocator.active), ("used_memory_rss", sample.allocator.rss)]
@@ -114,4 +121,43 @@ pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure
         }
     }
     Ok(figures)
+}
+
+/// What keys and values take at every mark (B), of the sizes that the script drew: they are an input of the case.
+fn strings_drawn(measurement: &Measurement) -> Option<Vec<u64>> {
+    let case = &measurement.case;
+    let (release, allocator) = measurement.server_names();
+    let allocator = Allocator::ALL.into_iter().find(|known| known.name() == allocator)?;
+    let rules = Rules::new(Profile::find(&release)?, allocator.classes(), Limits::default());
+    let name = case.number("key_len")? as u64;
+    let bytes = |size: u64| {
+        let blocks = key::blocks(name, Stored::String(size), false, &rules);
+        // An entry that is a block of its own is no part of keys and values.
+        blocks.bytes(&rules) - if blocks.name > 0 { rules.classes.class(blocks.entry) } else { 0 }
+    };
+    let mut draws = Draws::new(case.number("seed").unwrap_or(1.0) as u32);
+    let mut alive: Vec<u64> = Vec::new();
+    let mut marks = vec![0];
+    for step in case.parameters.get("steps")?.as_array()? {
+        let count = |share: f64| (alive.len() as f64 * share) as usize;
+        if let Some(keys) = number(step, "fill") {
+            alive.extend(draws.sizes(step.get("size")?, keys as u32)?);
+        } else if let Some(share) = number(step, "delete") {
+            let gone = count(share);
+            if step.get("order").and_then(Value::as_str).unwrap_or("random") == "random" {
+                let mut kept = draws.permutation(alive.len() as u32).split_off(gone);
+                kept.sort_unstable();
+                alive = kept.into_iter().map(|index| alive[index as usize]).collect();
+            } else {
+                alive.drain(..gone);
+            }
+        } else if let Some(share) = number(step, "overwrite") {
+            let mut written = draws.permutation(alive.len() as u32);
+            written.truncate(count(share));
+            let sizes = draws.sizes(step.get("size")?, written.len() as u32)?;
+            written.into_iter().zip(sizes).for_each(|(index, size)| alive[index as usize] = size);
+        }
+        marks.push(alive.iter().map(|&size| bytes(size)).sum());
+    }
+    Some(marks)
 }

@@ -7,6 +7,7 @@
 
 mod churn;
 mod cow;
+mod draws;
 mod example;
 mod grow;
 mod judge;
