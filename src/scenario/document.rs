@@ -226,7 +226,7 @@ fn times(table: &Table<'_>, duration: Option<Micros>) -> Times {
     Times { warmup: Micros(warmup.0), sample_interval: sample_interval.unwrap_or(default), start_of_day }
 }
 
-/// A time of day, `HH:MM`.
+/// A time of day, `HH:MM` or `HH:MM:SS`.
 fn time_of_day(item: &Item<'_>) -> Option<Micros> {
     let parsed = parse_time_of_day(item.text()?);
     if parsed.is_none() {
@@ -235,15 +235,17 @@ fn time_of_day(item: &Item<'_>) -> Option<Micros> {
     parsed
 }
 
-/// `08:30` as the time since midnight.
+/// `08:30` or `08:30:15` as the time since midnight.
 pub(super) fn parse_time_of_day(text: &str) -> Option<Micros> {
-    let (hours, minutes) = text.split_once(':')?;
+    let (hours, rest) = text.split_once(':')?;
+    let (minutes, seconds) = rest.split_once(':').unwrap_or((rest, "0"));
     let number = |digits: &str| {
         let all_digits = (1..=2).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
         all_digits.then(|| digits.parse::<u64>().ok()).flatten()
     };
-    let (hours, minutes) = (number(hours)?, number(minutes)?);
-    (hours < 24 && minutes < 60).then(|| Micros::from_secs(hours * 3600 + minutes * 60))
+    let (hours, minutes, seconds) = (number(hours)?, number(minutes)?, number(seconds)?);
+    let exists = hours < 24 && minutes < 60 && seconds < 60;
+    exists.then(|| Micros::from_secs(hours * 3600 + minutes * 60 + seconds))
 }
 
 fn server(root: &Table<'_>, includes: &Includes<'_>, hash: &mut Sha256) -> (&'static Profile, Allocator, Directives) {
@@ -376,6 +378,21 @@ fn refuse_same_names(items: &[Item<'_>]) {
         let entries = item.entries().unwrap_or_default();
         if let Some((_, _, value)) = entries.iter().find(|(key, ..)| *key == "name") {
             value.refuse("is the name of another; expected names to differ");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_day_have_minutes_and_may_have_seconds() {
+        let seconds = |text| parse_time_of_day(text).map(|time| time.0 / 1_000_000);
+        assert_eq!(seconds("08:30"), Some(30_600));
+        assert_eq!(seconds("08:30:15"), Some(30_615));
+        for wrong in ["8", "24:00", "08:60", "08:30:60", "08:30:1x", "08:30:15:00", ""] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
         }
     }
 }
