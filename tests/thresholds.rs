@@ -17,11 +17,13 @@ fn builds(limits: Limits) -> impl Iterator<Item = Rules<'static>> {
     })
 }
 
+/// A hash whose rehash is over; the same below.
 fn hash(fields: u64, pair: Pair, rules: &Rules<'_>) -> Hash {
     let mut hash = Hash::new(0, rules, &mut ());
     for index in 0..fields {
         hash.insert(pair, (0..index).map(|_| pair), rules, &mut ());
     }
+    (0..1000).for_each(|_| hash.lookup(rules, &mut ()));
     hash
 }
 
@@ -30,6 +32,7 @@ fn set(members: u64, member: Element, rules: &Rules<'_>) -> Set {
     for index in 0..members {
         set.insert(member, (0..index).map(|_| member), rules, &mut ());
     }
+    (0..1000).for_each(|_| set.lookup(rules, &mut ()));
     set
 }
 
@@ -39,6 +42,7 @@ fn zset(members: u64, member: Element, rules: &Rules<'_>) -> Zset {
     for index in 0..members {
         zset.insert(at(index), (0..index).map(at), rules, &mut ());
     }
+    (0..1000).for_each(|_| zset.lookup(rules, &mut ()));
     zset
 }
 
@@ -60,7 +64,7 @@ fn stream(entries: u64, pair: Pair, rules: &Rules<'_>) -> Stream {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(12) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(40) })]
 
     /// At the limit a collection is packed, one element or one byte beyond it is not, whatever the limits are.
     #[test]
