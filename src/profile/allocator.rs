@@ -69,8 +69,8 @@ const PAGE: u64 = 4096;
 
 /// What a request costs.  jemalloc 5: multiples of the quantum up to 128, then four classes to each doubling.  glibc: chunks
 /// in steps of 16 bytes less their header, whole pages from [`MMAP_THRESHOLD`] on.
-/// Source: jemalloc 5.3.0 `size_classes.h`, *measured* against the bins of servers of both quanta; glibc `malloc.c`,
-/// *measured* with `malloc_usable_size`.
+/// Source: jemalloc 5.3.0 `size_classes.h`, *measured* against the bins of servers of both quanta and 5.3.1's `nallocx`;
+/// glibc `malloc.c`, *measured* with `malloc_usable_size`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SizeClasses {
     quantum_mask: u64,
