@@ -368,7 +368,7 @@ impl Stream {
         held.free(collections.stream);
     }
 
-    /// Its blocks, without groups.
+    /// Its blocks.
     #[must_use]
     pub fn allocations(&self, rules: &Rules<'_>) -> Vec<Allocation> {
         let (collections, classes) = (rules.collections, rules.classes);
@@ -387,7 +387,48 @@ impl Stream {
             let reason = format!("listpack of {} entries, last: room for more", tail.entries);
             all.push(Allocation::new(reason, tail_request(tail, rules), 1.0, classes));
         }
+        all.extend(self.group_allocations(rules));
         all
+    }
+
+    /// The blocks of its groups: those alike are one.
+    fn group_allocations(&self, rules: &Rules<'_>) -> Vec<Allocation> {
+        let collections = rules.collections;
+        let mut found: Vec<(&'static str, u64, u64)> = Vec::new();
+        let mut add = |what: &'static str, request: u64, count: u64| {
+            match found.iter_mut().find(|(other, size, _)| (*other, *size) == (what, request)) {
+                Some((_, _, sum)) => *sum += count,
+                None if count > 0 => found.push((what, request, count)),
+                None => {}
+            }
+        };
+        if self.groups.is_empty() {
+            return Vec::new();
+        }
+        add("rax of groups", collections.rax, 1);
+        let names = self.groups.len() as u64;
+        name_nodes(names, self.group_name).into_iter().for_each(|node| add("raxNode, names of groups", node, 1));
+        for group in &self.groups {
+            add("streamCG", collections.stream_group, 1);
+            add("rax of pending entries", collections.rax, 1);
+            for (_, node, count) in group.pending.listing() {
+                add("raxNode, pending entries", node, count);
+            }
+            add("streamNACK", NACK, group.pending.keys());
+            add("rax of consumers", collections.rax, 1);
+            let consumers = group.consumers.len() as u64;
+            name_nodes(consumers, group.name).into_iter().for_each(|node| add("raxNode, names of consumers", node, 1));
+            for consumer in &group.consumers {
+                add("streamConsumer", collections.stream_consumer, 1);
+                add("consumer's name", sds::request(consumer.name), 1);
+                add("rax of pending entries, of a consumer", collections.rax, 1);
+                for (_, node, count) in consumer.pending.listing() {
+                    add("raxNode, pending entries of a consumer", node, count);
+                }
+            }
+        }
+        let blocks = found.into_iter();
+        blocks.map(|(what, request, count)| Allocation::new(what, request, count as f64, rules.classes)).collect()
     }
 }
 
