@@ -138,7 +138,10 @@ fn memory_usage_sees_of_field_ttls_what_the_server_sees() {
             grow_ttls(&mut timed, pair, &rules, fields);
             let found = timed.memory_usage(&rules) - plain.memory_usage(&rules);
             // One byte is lost in the server's floating point at 127.
-            assert!(found.abs_diff(more) <= u64::from(fields == 127), "{name}, {fields} fields: {found}, {more} measured");
+            assert!(
+                found.abs_diff(more) <= u64::from(fields == 127),
+                "{name}, {fields} fields: {found}, {more} measured"
+            );
             (0..fields).for_each(|_| timed.persist(pair, Span::default(), &rules, &mut ()));
             let left = timed.memory_usage(&rules) - plain.memory_usage(&rules);
             assert_eq!(left, if name == "redis-8.0" { more } else { 0 }, "{name}, {fields} fields, after HPERSIST");
@@ -324,8 +327,24 @@ fn fields_that_expire_together_are_worked_off_at_the_measured_rate() {
 }
 
 #[test]
+fn hpersist_keeps_fields_that_would_expire() {
+    for profile in ["redis-8.0", "valkey-9.1"] {
+        let given = |commands| {
+            let run = run(&[("server.profile", profile), ("traffic.0.commands", commands)]);
+            (run.end.counters.expired_subkeys, at(&run, 299.0).1)
+        };
+        let (expired, left) = given("{ HEXPIRE = 1 }");
+        let (persisted, kept) = given("{ HEXPIRE = 1, HPERSIST = 4 }");
+        assert!(
+            persisted < expired / 2 && kept > left,
+            "{profile}: {expired} and {persisted} expired, {left} and {kept} keys"
+        );
+    }
+}
+
+#[test]
 fn a_run_with_field_ttls_is_the_same_each_time() {
-    let mixed = [("traffic.0.commands", "{ HEXPIRE = 4, HSET = 2, HDEL = 1, HGET = 2, HINCRBY = 1 }")];
+    let mixed = [("traffic.0.commands", "{ HEXPIRE = 4, HSET = 2, HDEL = 1, HGET = 2, HINCRBY = 1, HPERSIST = 1 }")];
     for profile in ["redis-8.0", "valkey-9.1"] {
         let given = [mixed[0], ("server.profile", profile), ("traffic.0.elements", "{ new = 0.5 }")];
         let (one, other) = (run(&given), run(&given));

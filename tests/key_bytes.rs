@@ -49,7 +49,8 @@ fn ttls_of_fields_groups_and_room_to_grow_are_priced_too() {
     assert!(all.contains("redis-7.4") && all.contains("valkey-9.1") && !all.contains("redis-7.2"), "{all}");
     insta::assert_snapshot!("hash_field_ttl_all_profiles", all);
     insta::assert_snapshot!("hash_field_ttl_json", of(&["--field-ttl", "--profile", "redis-8.0", "--format", "json"]));
-    let stream = ["stream", "--entries", "1000", "--value", "50", "--groups", "2", "--consumers", "3", "--pending", "100"];
+    let stream =
+        ["stream", "--entries", "1000", "--value", "50", "--groups", "2", "--consumers", "3", "--pending", "100"];
     insta::assert_snapshot!("stream_groups", printed(&stream));
     insta::assert_snapshot!("string_appended", printed(&["string", "--value", "100", "--appended-from", "60"]));
     assert!(refused(&[&ten[..], &["--field-ttl"]].concat()).contains("redis-7.2 has no TTLs of hash fields; expected"));
