@@ -447,6 +447,8 @@ impl Collection {
                 changed
             }
             Command::LTrim => changed,
+            // No field that it meets has a TTL.
+            Command::HPersist => Done::default(),
             Command::XReadGroup | Command::XAck => self.of_group(command, touch.group, rules, tally),
             _ => self.read(command, touch, elements, rules, tally),
         }

@@ -128,6 +128,9 @@ impl Node {
             Some(Needs::Hash) if command == Command::HExpire => {
                 resp::command(&[10, key, UNIX_MS, 6, 1, elements.pair(number).field.length()])
             }
+            Some(Needs::Hash) if command == Command::HPersist => {
+                resp::command(&[name, key, 6, 1, elements.pair(number).field.length()])
+            }
             Some(Needs::Hash) => {
                 let pair = elements.pair(number);
                 let value = if command == Command::HDel { None } else { Some(pair.value.length()) };

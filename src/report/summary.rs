@@ -58,6 +58,9 @@ const END: &[Figure] = &[
     ("events_dropped", |r| r.events_dropped as f64),
 ];
 
+/// Figures of `end` where hashes have fields with a TTL.
+const END_FIELDS: &[Figure] = &[("expired_subkeys", |r| r.end.counters.expired_subkeys as f64)];
+
 /// The summary as text.
 #[must_use]
 pub fn summary_json(findings: &Findings, cost: &Cost) -> String {
@@ -65,6 +68,7 @@ pub fn summary_json(findings: &Findings, cost: &Cost) -> String {
     let scenario = &findings.scenario;
     let verdict = &findings.verdict;
     let recommendation = &findings.recommendation;
+    let fields = if findings.scenario.has_field_ttls() { END_FIELDS } else { &[] };
     let value = json!({
         "schema": SCHEMA,
         "capsim": env!("CARGO_PKG_VERSION"),
@@ -89,7 +93,7 @@ pub fn summary_json(findings: &Findings, cost: &Cost) -> String {
                 "parts": host_parts(run),
             },
         },
-        "end": Value::Object(END.iter().map(|(name, of)| ((*name).to_owned(), figure(findings, of))).collect()),
+        "end": Value::Object(END.iter().chain(fields).map(|(name, of)| ((*name).to_owned(), figure(findings, of))).collect()),
         "steady_state": steady(findings),
         "events": run.events.iter().map(|event| json!({
             "at_s": event.at.as_secs_f64(), "kind": format::event_word(&event.kind), "detail": detail(&event.kind),
