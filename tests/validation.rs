@@ -178,3 +178,16 @@ fn eviction_on_redis_6_2_and_expiry_on_valkey_9_1() {
     check("eviction.redis-6.2.14-libc.jsonl", 1);
     check("expiry.valkey-9.1.2-debian.jsonl", 1);
 }
+
+#[test]
+fn keys_in_cluster_mode() {
+    for server in [
+        "redis-7.0.15-debian",
+        "redis-8.0.2-debian",
+        "valkey-8.0.1-debian",
+        "valkey-8.1.1-debian",
+        "valkey-9.1.2-debian",
+    ] {
+        check(&format!("cluster.{server}.jsonl"), 7);
+    }
+}

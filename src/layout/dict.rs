@@ -120,7 +120,7 @@ impl Kind {
     pub fn spill(self, elements: f64, buckets: f64) -> f64 {
         match (self.table, self.entries) {
             (Table::Hashtable, _) => children(elements, buckets),
-            (Table::Dict, Entries::Chained) => elements - non_empty(elements, buckets),
+            (Table::Dict, Entries::Chained) => chained(elements, buckets),
             (Table::Dict, _) => 0.0,
         }
     }
@@ -135,8 +135,15 @@ pub fn non_empty(elements: f64, buckets: f64) -> f64 {
     buckets * (1.0 - (elements * (-1.0 / buckets).ln_1p()).exp())
 }
 
+/// Expected number of elements that are not the first of their bucket.
+#[must_use]
+pub fn chained(elements: f64, buckets: f64) -> f64 {
+    elements - non_empty(elements, buckets)
+}
+
 /// Expected number of child buckets: one for each six elements beyond the seventh of a bucket.
-fn children(elements: f64, buckets: f64) -> f64 {
+#[must_use]
+pub fn children(elements: f64, buckets: f64) -> f64 {
     let own = |inside: f64| ((inside - PLACES as f64) / CHILD_PLACES as f64).ceil().max(0.0);
     if buckets <= 1.0 {
         return if buckets > 0.0 { own(elements / buckets) * buckets } else { 0.0 };
@@ -372,7 +379,8 @@ impl Dict {
 
 /// Steps in which all of `elements` leave `buckets`: each moves one bucket that holds something, and passes over ten
 /// empty ones at most.
-fn steps_of_move(elements: u64, buckets: u64) -> u64 {
+#[must_use]
+pub fn steps_of_move(elements: u64, buckets: u64) -> u64 {
     let full = (non_empty(elements as f64, buckets as f64) / buckets as f64).max(1e-9);
     let visited = (1.0 - (1.0 - full).powi(EMPTY_VISITS)) / full;
     ((buckets as f64 / visited).round() as u64).max(1)
