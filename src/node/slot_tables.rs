@@ -277,7 +277,9 @@ impl SlotTables {
         self.allocated -= self.array(table.old) + self.classes.class(self.node);
         self.old_buckets -= u64::from(table.old);
         (self.tables[slot].old, self.tables[slot].left) = (0, 0);
-        self.rehashing.retain(|&other| usize::from(other) != slot);
+        if let Some(at) = self.rehashing.iter().position(|&other| usize::from(other) == slot) {
+            self.rehashing.remove(at);
+        }
     }
 
     /// The last key is gone.  Source: `freeDictIfNeeded`.
@@ -379,8 +381,8 @@ mod tests {
     fn what_comes_and_goes_leaves_nothing() {
         for profile in PROFILES.iter().filter(|profile| profile.kvstore.is_some()) {
             let mut tables = tables(profile.name);
-            for round in 0..3 {
-                let hashes = || (0..100_000_u32).map(|key| key.wrapping_mul(2_654_435_761));
+            for round in 0..2 {
+                let hashes = || (0..40_000_u32).map(|key| key.wrapping_mul(2_654_435_761));
                 hashes().for_each(|hash| tables.insert(hash, 2, FREELY));
                 assert!(tables.bytes() >= tables.nominal(), "{} {round}", profile.name);
                 tables.cron(5000, FREELY);
