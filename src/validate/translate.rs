@@ -14,7 +14,8 @@ const LOAD_RATE: f64 = 235_000.0;
 /// `settle`.
 const SETTLE_SECONDS: f64 = 0.7;
 
-/// The same with tables by slot: `used_memory` moves with each that cron moves, so it stands still once all are (s).  *assumed*: longer changes nothing.
+/// The same with tables by slot (s): `used_memory` moves with each that cron moves, so it stands still once all are.
+/// *assumed*: longer changes nothing.
 const SETTLE_SLOTS_SECONDS: f64 = 5.0;
 
 /// Elements of a collection that one command brings.  Source: `measure.py`, `commands_for`.
