@@ -20,6 +20,10 @@ const KNOWN_MISSES: &[(&str, &str)] = &[
 const RANDOM_PLACEMENT: &[&str] = &["set-129x20", "set-1000x36", "intset-513", "hash-20x8+65", "zset-129x16"];
 const RANDOM_SHARE: f64 = 0.02;
 
+/// Names fall into slots by CRC16, keys of the model by their hash: two draws.  How many of 16 384 slots 30 000 keys reach
+/// has a standard deviation of 45, and a slot's structs take 2592 bytes on redis 8.0: 115 KB for a tolerance of 83 KB.
+const RANDOM_SLOTS: &[(&str, &str)] = &[("redis-8.0.2-debian", "cluster-30000")];
+
 /// Servers whose dynamics were recorded.
 const SERVERS: [&str; 3] = ["redis-7.0.15-debian", "redis-7.4.1", "valkey-8.0.1"];
 
@@ -45,6 +49,8 @@ fn check_those(file: &str, expected_cases: usize, which: impl Fn(&measurement::C
             let known = KNOWN_MISSES.iter().any(|(case, name)| result.case == *case && figure.name.starts_with(name));
             let random = RANDOM_PLACEMENT.contains(&result.case.as_str()) && !figure.name.starts_with("encoding");
             let random = random && figure.relative_error().abs() < RANDOM_SHARE;
+            let slots = RANDOM_SLOTS.contains(&(result.server.as_str(), result.case.as_str()));
+            let random = random || (slots && figure.relative_error().abs() < 0.004);
             assert!(known || random, "{} {}: {figure:?}", result.server, result.case);
         }
     }
@@ -177,4 +183,17 @@ fn eviction_expiry_and_snapshots_on_tables_of_buckets() {
 fn eviction_on_redis_6_2_and_expiry_on_valkey_9_1() {
     check("eviction.redis-6.2.14-libc.jsonl", 1);
     check("expiry.valkey-9.1.2-debian.jsonl", 1);
+}
+
+#[test]
+fn keys_in_cluster_mode() {
+    for server in [
+        "redis-7.0.15-debian",
+        "redis-8.0.2-debian",
+        "valkey-8.0.1-debian",
+        "valkey-8.1.1-debian",
+        "valkey-9.1.2-debian",
+    ] {
+        check(&format!("cluster.{server}.jsonl"), 5);
+    }
 }

@@ -13,7 +13,7 @@ mod kind;
 use super::allocation::{Held, Tally};
 use crate::profile::{Shrink, Table};
 use kind::{ENTRY, PLACES, SMALLEST};
-pub use kind::{Entries, Kind, allocations, non_empty, settled_buckets};
+pub use kind::{Entries, Kind, allocations, chained, children, non_empty, settled_buckets};
 
 /// Empty buckets that a step passes over at most.  Source: `dictRehash`.
 const EMPTY_VISITS: i32 = 10;
@@ -238,7 +238,8 @@ impl Dict {
 
 /// Steps in which all of `elements` leave `buckets`: each moves one bucket that holds something, and passes over ten
 /// empty ones at most.
-fn steps_of_move(elements: u64, buckets: u64) -> u64 {
+#[must_use]
+pub fn steps_of_move(elements: u64, buckets: u64) -> u64 {
     let full = (non_empty(elements as f64, buckets as f64) / buckets as f64).max(1e-9);
     let visited = (1.0 - (1.0 - full).powi(EMPTY_VISITS)) / full;
     ((buckets as f64 / visited).round() as u64).max(1)

@@ -163,6 +163,8 @@ pub struct ServerConfig {
     pub activerehashing: bool,
     /// `lazyfree-lazy-eviction`.
     pub lazyfree_lazy_eviction: bool,
+    /// `cluster-enabled`.
+    pub cluster_enabled: bool,
     /// `databases`.
     pub databases: u32,
     /// `maxclients`.
@@ -247,6 +249,7 @@ impl Default for ServerConfig {
             active_expire_effort: 1,
             activerehashing: true,
             lazyfree_lazy_eviction: false,
+            cluster_enabled: false,
             databases: 16,
             maxclients: 10_000,
             latency_tracking: true,
@@ -295,6 +298,7 @@ pub enum Setting {
     ActiveExpireEffort(u32),
     Activerehashing(bool),
     LazyfreeLazyEviction(bool),
+    ClusterEnabled(bool),
     Databases(u32),
     Maxclients(u32),
     LatencyTracking(bool),
@@ -339,6 +343,7 @@ impl ServerConfig {
             Setting::ActiveExpireEffort(value) => self.active_expire_effort = value,
             Setting::Activerehashing(value) => self.activerehashing = value,
             Setting::LazyfreeLazyEviction(value) => self.lazyfree_lazy_eviction = value,
+            Setting::ClusterEnabled(value) => self.cluster_enabled = value,
             Setting::Databases(value) => self.databases = value,
             Setting::Maxclients(value) => self.maxclients = value,
             Setting::LatencyTracking(value) => self.latency_tracking = value,

@@ -13,6 +13,7 @@ use super::notice::EventKind;
 use super::persistence::PersistenceInfo;
 use super::replication::ReplicationInfo;
 use super::rss::AllocatorInfo;
+use super::slot_tables::SlotTables;
 use crate::layout::string::Encoding;
 use crate::profile::{Allocator, EventLoop, Profile};
 
@@ -110,7 +111,10 @@ pub(super) fn startup_memory(profile: &Profile, allocator: Allocator, config: &S
         let descriptors = maxclients + FDSET_INCREMENT;
         sizes.iter().map(|size| classes.class(size * descriptors)).sum()
     };
-    let moved = base + event_loop(u64::from(config.maxclients)) + u64::from(config.databases) * database;
+    let cluster = if config.cluster_enabled { profile.cluster.startup.of(allocator) } else { 0 };
+    let single = config.cluster_enabled && profile.cluster.single_database;
+    let databases = if single { 1 } else { u64::from(config.databases) };
+    let moved = base + cluster + event_loop(u64::from(config.maxclients)) + databases * database;
     moved.saturating_sub(event_loop(MEASURED_MAXCLIENTS) + MEASURED_DATABASES * database)
 }
 
@@ -148,18 +152,20 @@ impl Node {
 
     /// Old bucket arrays alive (B).
     pub(super) fn rehashing_bytes(&self) -> u64 {
-        self.main.bucket_bytes() * (self.main.old_buckets() + self.expires.old_buckets())
+        match &self.slot_tables {
+            Some(tables) => tables.iter().map(SlotTables::old_bytes).sum(),
+            None => self.main.bucket_bytes() * (self.main.old_buckets() + self.expires.old_buckets()),
+        }
     }
 
     /// `used_memory_overhead` by nominal struct sizes (B).
     fn overhead(&self) -> u64 {
-        let per_key = self.profile.overhead_entry + self.profile.robj;
+        let per_key = self.profile.overhead_entry + self.regions.slot_links + self.profile.robj;
         self.startup
             + self.overhead_caches
             + self.mem_clients_normal()
             + self.main.len() * per_key
             + self.expires.len() * self.profile.overhead_expires_entry
-            + self.main.bucket_bytes() * (self.main.buckets() + self.expires.buckets())
             + self.tables_overhead()
     }
 

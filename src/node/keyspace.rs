@@ -31,7 +31,7 @@ impl Node {
         let clock = self.fresh_clock();
         let slot = self.keys.insert(key.id, key.hash, clock, sizes);
         self.main.insert(slot, &mut MainChain(&mut self.keys.entries));
-        self.charge_beside_arrays(TableName::Main);
+        self.note_inserted_into(TableName::Main, slot);
         self.ledger.charge(MemoryPart::Entries, self.regions.entry);
         let key_class = self.regions.key(sizes);
         self.ledger.charge(MemoryPart::Keys, key_class);
@@ -57,7 +57,7 @@ impl Node {
         }
         self.rehash_step(TableName::Main, 1);
         let link = self.main.remove(slot, &mut MainChain(&mut self.keys.entries));
-        self.note_deleted_from(TableName::Main);
+        self.note_deleted_from(TableName::Main, slot);
         self.note_deleted_from_heap(slot);
         if self.child_active {
             self.note_deleted_to_child(slot, link);
@@ -142,7 +142,7 @@ impl Node {
             self.keys.entries[slot as usize].set_has_ttl(true);
             let chain = &mut ExpiresChain::of(&mut self.keys);
             self.expires.insert(slot, chain);
-            self.charge_beside_arrays(TableName::Expires);
+            self.note_inserted_into(TableName::Expires, slot);
             self.ledger.charge(MemoryPart::ExpiresEntries, self.regions.timed);
             let keyspace = &mut self.keyspaces[self.keys.entries[slot as usize].sizes.keyspace as usize];
             keyspace.expires += 1;
@@ -164,7 +164,7 @@ impl Node {
         self.rehash_step(TableName::Expires, 1);
         let chain = &mut ExpiresChain::of(&mut self.keys);
         let link = self.expires.remove(slot, chain);
-        self.note_deleted_from(TableName::Expires);
+        self.note_deleted_from(TableName::Expires, slot);
         self.note_ttl_removed_from_heap(slot);
         if self.child_active {
             self.note_ttl_removed_to_child(slot, link);

@@ -53,6 +53,7 @@ mod regions;
 pub mod replication;
 pub mod rss;
 mod slabs;
+mod slot_tables;
 mod starts;
 mod stream_buffer;
 mod stream_state;
@@ -82,6 +83,7 @@ use notice::EventKind;
 pub use output::OutputSetup;
 use pending::PendingExpiry;
 use regions::Regions;
+use slot_tables::SlotTables;
 use std::collections::BTreeSet;
 
 /// The server's clock at the start of a run (s since 1970): a midnight, far enough from zero for what was loaded
@@ -187,6 +189,8 @@ pub struct Node {
     plain_tables: bool,
     /// What is charged for each table beside its arrays: child buckets, entries of shared buckets (B).
     beside_arrays: [u64; 2],
+    /// What tables by slot take, in cluster mode where a release has them.
+    slot_tables: Option<Box<[SlotTables; 2]>>,
     /// The structs that hold the tables were made.
     structs_made: [bool; 2],
     events: Vec<(u64, EventKind)>,
@@ -257,17 +261,18 @@ impl Node {
             rss: rss::Rss::new(
                 setup.ids.iter().map(|&ids| ids as usize).sum(),
                 setup.allocator,
-                setup.allocator == Allocator::System || profile.cache_oblivious,
+                profile.cache_oblivious(setup.allocator),
             ),
             host: host::Host { setup: setup.host, ..host::Host::default() },
             startup: info::startup_memory(profile, setup.allocator, &setup.config),
             overhead_caches: profile.overhead_caches.of(setup.allocator),
-            regions: Regions::new(profile, classes),
+            regions: Regions::new(profile, classes, setup.config.cluster_enabled),
             plain_tables: matches!(
                 (profile.table_layout, profile.shrink),
                 (TableLayout::Chained { .. }, ShrinkRule::CronBelowTenth)
             ),
             beside_arrays: [0; 2],
+            slot_tables: tables::slot_tables(profile, classes, &setup.config),
             structs_made: [false; 2],
             events: Vec::new(),
             events_dropped: 0,

@@ -26,6 +26,7 @@ const END: &[Figure] = &[
     ("allocator_allocated", |r| r.end.allocator.allocated as f64),
     ("allocator_active", |r| r.end.allocator.active as f64),
     ("allocator_resident", |r| r.end.allocator.resident as f64),
+    ("allocator_frag_ratio", |r| r.end.allocator.frag_ratio()),
     ("mem_fragmentation_ratio", |r| series::ratio(r.end.allocator.rss, r.end.used_memory)),
     ("mem_clients_normal", |r| r.end.mem_clients_normal as f64),
     ("mem_clients_slaves", |r| r.end.replication.mem_clients_slaves as f64),

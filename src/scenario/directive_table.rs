@@ -191,7 +191,7 @@ pub(in crate::scenario) const DIRECTIVES: &[Directive] = &[
     irrelevant("cluster-announce-port", Kind::Text),
     irrelevant("cluster-announce-tls-port", Kind::Text),
     irrelevant("cluster-config-file", Kind::Text),
-    matters("cluster-enabled", Kind::Switch, &["no"], "slot tables, and entries that know their slot"),
+    modelled("cluster-enabled", Kind::Switch, |text| switch(text).map(Setting::ClusterEnabled)).fixed(),
     irrelevant("cluster-link-sendbuf-limit", Kind::Text),
     irrelevant("cluster-migration-barrier", Kind::Text),
     irrelevant("cluster-node-timeout", Kind::Text),

@@ -1,5 +1,6 @@
 //! The document as a whole: the top level, the server, connections, costs, policy; then the limits over all of it.
 
+use super::cluster;
 use super::connections;
 use super::directive::Directives;
 use super::error::{Check, Place, ScenarioError};
@@ -11,7 +12,7 @@ use super::{
     Action, Channel, ClientGroup, Keyspace, Policy, Scenario, ScheduledEvent, Traffic, View, event, keyspace,
     threshold, traffic,
 };
-use crate::node::config::Costs;
+use crate::node::config::{Costs, ServerConfig};
 use crate::node::cow::PageSize;
 use crate::node::host::{HostSetup, OvercommitMemory};
 use crate::node::replication::ReplicaSetup;
@@ -112,6 +113,12 @@ pub(super) struct Includes<'a> {
     pub(super) files: Cell<usize>,
 }
 
+/// What to say of the release, the allocator and the mode that no measurement confirms.
+fn unconfirmed(profile: &Profile, allocator: Allocator, config: &ServerConfig) -> Vec<String> {
+    let cluster = if config.cluster_enabled { profile.unconfirmed_cluster() } else { None };
+    profile.unconfirmed(allocator).into_iter().chain(cluster).collect()
+}
+
 fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut Sha256) -> Option<Scenario> {
     let table = root.table(&keys::ROOT)?;
     let duration =
@@ -162,7 +169,11 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         host: host(&table, directives.config().disable_thp),
         policy: policy(&table),
         thresholds: table.get("thresholds").map(|item| threshold::thresholds(&item)).unwrap_or_default(),
-        warnings: directives.warnings().into_iter().chain(profile.unconfirmed(allocator)).collect(),
+        warnings: directives
+            .warnings()
+            .into_iter()
+            .chain(unconfirmed(profile, allocator, &directives.config()))
+            .collect(),
         config: directives.into_config(),
         keyspaces,
         traffic,
@@ -177,6 +188,7 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
     // What is wrong already may well be what is beyond a limit.
     if check.count() == 0 {
         limits::limits(check, &table, &scenario);
+        cluster::refuse_unmodelled(check, &table, &scenario);
     }
     Some(scenario)
 }

@@ -111,7 +111,7 @@ impl Kind {
     pub fn spill(self, elements: f64, buckets: f64) -> f64 {
         match (self.table, self.entries) {
             (Table::Hashtable, _) => children(elements, buckets),
-            (Table::Dict, Entries::Chained) => elements - non_empty(elements, buckets),
+            (Table::Dict, Entries::Chained) => chained(elements, buckets),
             (Table::Dict, _) => 0.0,
         }
     }
@@ -126,8 +126,15 @@ pub fn non_empty(elements: f64, buckets: f64) -> f64 {
     buckets * (1.0 - (elements * (-1.0 / buckets).ln_1p()).exp())
 }
 
+/// Expected number of elements that are not the first of their bucket.
+#[must_use]
+pub fn chained(elements: f64, buckets: f64) -> f64 {
+    elements - non_empty(elements, buckets)
+}
+
 /// Expected number of child buckets: one for each six elements beyond the seventh of a bucket.
-fn children(elements: f64, buckets: f64) -> f64 {
+#[must_use]
+pub fn children(elements: f64, buckets: f64) -> f64 {
     let own = |inside: f64| ((inside - PLACES as f64) / CHILD_PLACES as f64).ceil().max(0.0);
     if buckets <= 1.0 {
         return if buckets > 0.0 { own(elements / buckets) * buckets } else { 0.0 };
