@@ -164,6 +164,14 @@ impl Stream {
         self.index.keys()
     }
 
+    /// What it takes to free it, in allocations: nodes of the index, and what is pending in the first group for each group.
+    /// Source: `lazyfreeGetFreeEffort`.
+    #[must_use]
+    pub fn free_effort(&self) -> u64 {
+        let groups = self.groups.len() as u64;
+        self.index.nodes() + self.groups.first().map_or(0, |first| groups * (1 + first.pending.keys()))
+    }
+
     /// What `MEMORY USAGE` with all samples counts for it beside the object (B).
     #[must_use]
     pub fn memory_usage(&self, rules: &Rules<'_>) -> u64 {

@@ -83,6 +83,8 @@ pub struct NodeInfo {
     pub omem: [u64; 2],
     /// Bytes in kernel socket buffers (B).
     pub socket_bytes: u64,
+    /// `lazyfree_pending_objects`.
+    pub lazyfree_pending_objects: u64,
     /// Counters.
     pub counters: Counters,
 }
@@ -123,6 +125,7 @@ impl Node {
     #[must_use]
     pub fn info(&mut self) -> NodeInfo {
         self.pending.advance(self.now_ms);
+        self.lazyfree_for(0);
         let (expired_resident_keys, expired_resident_bytes) = self.pending.expired();
         NodeInfo {
             used_memory: self.ledger.used(),
@@ -146,6 +149,7 @@ impl Node {
             connected_clients: self.clients.connections(),
             omem: [ClientClass::Normal, ClientClass::Pubsub].map(|class| self.outputs.largest(class)),
             socket_bytes: self.socket_bytes(),
+            lazyfree_pending_objects: self.lazyfree.pending(),
             counters: self.counters,
         }
     }

@@ -5,6 +5,7 @@
 use super::changes::Change;
 use super::child::{ChildEnd, ChildKind};
 use super::keys::{ExpiresChain, MainChain, Sizes, Slot};
+use super::lazyfree::FreedBy;
 use super::ledger::{KEYSPACE_PARTS, MemoryPart};
 use super::notice::TableName;
 use super::{KeyRef, Node, StringValue};
@@ -49,7 +50,7 @@ impl Node {
     }
 
     /// Deletes a key: both entries, the key string and the value.
-    pub(super) fn delete_key(&mut self, slot: Slot) {
+    pub(super) fn delete_key(&mut self, slot: Slot, by: FreedBy) {
         if self.keys.entries[slot as usize].has_ttl() {
             self.remove_ttl(slot);
         } else if self.regions.object_layout().is_none() {
@@ -63,7 +64,7 @@ impl Node {
             self.note_deleted_to_child(slot, link);
         }
         let sizes = self.keys.entries[slot as usize].sizes;
-        let elements = if sizes.encoding == Encoding::Collection { self.release_elements(sizes) } else { 0 };
+        let elements = if sizes.encoding == Encoding::Collection { self.release_elements(sizes, by) } else { 0 };
         self.ledger.release(MemoryPart::Entries, self.regions.entry);
         let key_class = self.regions.key(sizes);
         self.ledger.release(MemoryPart::Keys, key_class);
@@ -199,6 +200,7 @@ impl Node {
             self.keys.remove(slot);
         }
         self.collections.clear();
+        self.lazyfree = super::lazyfree::LazyFree::default();
         self.field_expiry = super::field_expiry::FieldExpiry::default();
         self.main.clear();
         self.expires.clear();

@@ -38,6 +38,7 @@ mod hyperloglog;
 mod info;
 pub(crate) mod keys;
 mod keyspace;
+mod lazyfree;
 pub mod ledger;
 pub mod link;
 mod mean_field;
@@ -78,6 +79,7 @@ pub use field_expiry::ElementsOf;
 pub use info::{KeyspaceState, NodeInfo, PeakRecord};
 pub(crate) use keys::Slot;
 use keys::{Keys, NIL, NO_ID};
+pub use lazyfree::FreedBy;
 use ledger::{Ledger, MemoryPart};
 use notice::EventKind;
 pub use output::OutputSetup;
@@ -171,6 +173,7 @@ pub struct Node {
     /// Lengths of names, by keyspace.
     names: Vec<propagation::Names>,
     collections: collections::Collections,
+    lazyfree: lazyfree::LazyFree,
     field_expiry: field_expiry::FieldExpiry,
     /// The command, by its number, that last found an expired key.
     expired_in: u64,
@@ -249,6 +252,7 @@ impl Node {
             changes: None,
             allocator: setup.allocator,
             collections: collections::Collections::default(),
+            lazyfree: lazyfree::LazyFree::default(),
             field_expiry: field_expiry::FieldExpiry::default(),
             names: vec![propagation::Names::default(); setup.ids.len()],
             expired_in: u64::MAX,
@@ -373,7 +377,7 @@ impl Node {
 
     /// Bytes that a snapshot has to write: keys and values (B).
     fn payload_bytes(&self) -> u64 {
-        self.ledger.part(MemoryPart::Keys) + self.ledger.part(MemoryPart::Values)
+        self.ledger.part(MemoryPart::Keys) + self.ledger.part(MemoryPart::Values) - self.lazyfree.bytes()
     }
 
     #[inline]

@@ -56,6 +56,7 @@ const END: &[Figure] = &[
     ("aof_delayed_fsync", |r| r.end.counters.aof_delayed_fsync as f64),
     ("active_defrag_hits", |r| r.end.persistence.active_defrag_hits as f64),
     ("oom_kills", |r| r.end.counters.oom_kills as f64),
+    ("lazyfreed_objects", |r| r.end.counters.lazyfreed_objects as f64),
     ("events_dropped", |r| r.events_dropped as f64),
 ];
 
@@ -107,6 +108,7 @@ pub fn summary_json(findings: &Findings, cost: &Cost) -> String {
             "expired_keys": k.counters.expired_keys,
             "example": k.example.map(|key| json!({"encoding": key.encoding, "memory_usage": key.memory_usage})),
             "bytes_at_start": k.bytes_at_start,
+            "longest_free_s": rounded(k.counters.longest_free_us as f64 / 1e6),
             "converted_keys": k.counters.converted_keys, "converted_bytes": k.counters.converted_bytes,
             "largest": { "elements": k.counters.largest_elements, "bytes": k.counters.largest_bytes },
         })).collect::<Vec<Value>>(),
@@ -186,6 +188,10 @@ fn detail(kind: &EventKind) -> Value {
             json!({"lasts_s": rounded(lasts.as_secs_f64()), "latest_fork_usec": fork_us})
         }
         EventKind::ChildEnded { cow_size, succeeded, .. } => json!({"cow_size": cow_size, "succeeded": succeeded}),
+        EventKind::SlowFree { by, keyspace, elements, bytes, lasts } => json!({
+            "by": by.label(), "keyspace": keyspace, "elements": elements, "bytes": bytes,
+            "lasts_s": rounded(lasts.as_secs_f64()),
+        }),
         EventKind::ForkFailed { kind } => json!({"child": kind.label()}),
         EventKind::OomKilled { victim, lost_changes } => {
             json!({"victim": format!("{victim:?}").to_lowercase(), "lost_changes": lost_changes})

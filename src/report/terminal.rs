@@ -208,6 +208,7 @@ fn happened(findings: &Findings, run: &Run, out: &mut String) {
         lines.push(format!("expiry could not keep up: {count} cycles were cut by their time limit"));
     }
     lines.extend(format::disconnections(findings));
+    lines.extend(format::slow_frees(findings));
     lines.extend(format::without_effect(run));
     if run.events_dropped > 0 {
         lines.push(format!("{} were not kept: too many", counted(run.events_dropped, "event")));

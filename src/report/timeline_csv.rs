@@ -59,6 +59,7 @@ const COLUMNS: &[Column] = &[
         s.counters.client_output_buffer_limit_disconnections.to_string()
     }),
     ("evicted_clients", |s, _| s.counters.evicted_clients.to_string()),
+    ("lazyfree_pending_objects", |s, _| s.lazyfree_pending_objects.to_string()),
 ];
 
 /// Columns where hashes have fields with a TTL.

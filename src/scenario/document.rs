@@ -293,6 +293,9 @@ fn costs(root: &Table<'_>) -> Costs {
     let cached = buckets("rehash-buckets-per-ms-cached").unwrap_or(costs.rehash_buckets_per_ms_cached);
     costs.rehash_buckets_per_ms_cached = cached.max(costs.rehash_buckets_per_ms);
     costs.cpu_cache = table.get("cpu-cache").and_then(|item| item.size()).map_or(costs.cpu_cache, |size| size.0);
+    costs.free_block_far_ns = nanos("free-block").unwrap_or(costs.free_block_far_ns);
+    costs.free_block_cached_ns = nanos("free-block-cached").unwrap_or(costs.free_block_cached_ns);
+    costs.free_block_in_order_ns = nanos("free-block-in-order").unwrap_or(costs.free_block_in_order_ns);
     costs.snapshot_key_ns = nanos("snapshot-key").unwrap_or(costs.snapshot_key_ns);
     costs.fork_per_gib_us = nanos("fork-per-gb").map_or(costs.fork_per_gib_us, |nanos| nanos / 1000);
     table.finish();
