@@ -1,21 +1,17 @@
 //! Kind `replica`: a replica is in sync, then frozen; writes go on.
 
-use super::judge::{Figure, figure};
+use super::figure::{Compared, Figure, Series, Unit};
+use super::judge::seen;
 use super::measurement::Measurement;
+use super::tolerance;
 use super::translate::keyspace;
 use crate::layout::resp;
-use crate::record::{EventKind, Run};
+use crate::record::{EventKind, Run, Sample};
 use serde_json::Value;
 use std::fmt::Write as _;
 
 /// The replica is frozen so long after the start (s).
 const FROZEN_AT: f64 = 1.0;
-/// Largest errors of bytes, and of the time of the disconnect, as shares.
-const BYTES_SHARE: f64 = 0.05;
-const TIME_SHARE: f64 = 0.10;
-/// No tolerance for bytes is below this (B), none for a time below this (s).
-const BYTES_FLOOR: f64 = 65_536.0;
-const TIME_FLOOR: f64 = 1.0;
 /// Bytes of stream in a block, of those that `mem_total_replication_buffers` counts for it.  Source: `node::backlog`.
 const BLOCK_FILL: f64 = 20_440.0 / 20_504.0;
 /// A pause of the client between two bursts of writes (s).  Source: `measure.py`, `run_replica`.
@@ -74,32 +70,30 @@ pub(super) fn translate(measurement: &Measurement, toml: &mut String) -> Option<
 }
 
 /// Peak, largest buffers, and when the replica was dropped.
-pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, String> {
-    let seen = |path: &str| measurement.seen(path).ok_or_else(|| format!("the record has no {path}"));
-    let held = |sample: &Value| number(sample, "mem_total_replication_buffers").unwrap_or(0.0);
-    let largest = measurement.timeline().iter().map(held).fold(0.0, f64::max);
+pub(super) fn compare(measurement: &Measurement, run: &Run) -> Result<Compared, String> {
+    const BUFFERS: &str = "mem_total_replication_buffers";
+    let held = |sample: &Value| number(sample, BUFFERS);
+    let record = measurement.timeline();
+    let largest = record.iter().filter_map(held).fold(0.0, f64::max);
     // A reading a quarter of a second before the disconnect is the largest that both have.
     let predicted = run.timeline.iter().map(|s| s.replication.mem_total_replication_buffers).max().unwrap_or(0);
+    let peak = seen(measurement, "end.used_memory_peak")?;
     let mut figures = vec![
-        figure(
-            "end.used_memory_peak",
-            seen("end.used_memory_peak")?,
-            run.end.used_memory_peak as f64,
-            BYTES_SHARE,
-            BYTES_FLOOR,
-        ),
-        figure("largest mem_total_replication_buffers", largest, predicted as f64, BYTES_SHARE, BYTES_FLOOR),
+        Figure::new("end.used_memory_peak", peak, run.end.used_memory_peak as f64, tolerance::REPLICA_PEAK),
+        Figure::new(format!("largest {BUFFERS}"), largest, predicted as f64, tolerance::REPLICA_BUFFERS),
     ];
     let dropped = run.events.iter().find_map(|event| match event.kind {
         EventKind::ReplicaDropped { .. } => Some(event.at.as_secs_f64() - FROZEN_AT),
         _ => None,
     });
-    match (dropped_at(measurement), dropped) {
+    figures.push(match (dropped_at(measurement), dropped) {
         (Some(measured), at) => {
             let at = at.unwrap_or(measurement.case.number("duration").unwrap_or(0.0) * 2.0);
-            figures.push(figure("time of the disconnect", measured, at, TIME_SHARE, TIME_FLOOR));
+            Figure::new("time of the disconnect", measured, at, tolerance::REPLICA_TIME)
         }
-        (None, at) => figures.push(figure("disconnects", 0.0, f64::from(at.is_some()), 0.0, 0.0)),
-    }
-    Ok(figures)
+        (None, at) => Figure::new("disconnects", 0.0, f64::from(at.is_some()), tolerance::EQUAL),
+    });
+    let predicted: &dyn Fn(&Sample) -> f64 = &|s| s.replication.mem_total_replication_buffers as f64;
+    let series = Series::over_time(BUFFERS, Unit::Bytes, (record, &held), (&run.timeline, predicted), -FROZEN_AT);
+    Ok(Compared { figures, series: vec![series] })
 }
