@@ -9,7 +9,7 @@ use crate::record::Sample;
 
 /// Exactly one table: what is left of a difference is no more than this share of the table.  *assumed*: what else moves
 /// while keys are loaded are client buffers, tens of KB.
-const EXACTLY: f64 = 0.125;
+const EXACTLY: f64 = 0.25;
 
 /// A reading while keys are loaded.
 #[derive(Debug, Clone, Copy)]
