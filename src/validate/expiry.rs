@@ -15,8 +15,7 @@ pub(super) fn compare(measurement: &Measurement, run: &Run, offset_s: f64) -> Re
     };
     let keys = over_time("keys", Unit::Count, &|s| s.keys as f64);
     let used = over_time("used_memory", Unit::Bytes, &|s| s.used_memory as f64);
-    let stale =
-        over_time("expired_stale_perc", Unit::Percent, &|s| s.expired_stale_millipercent as f64 / 1000.0);
+    let stale = over_time("expired_stale_perc", Unit::Percent, &|s| s.expired_stale_millipercent as f64 / 1000.0);
     if keys.measured.is_empty() {
         return Err("the record has no timeline".to_owned());
     }

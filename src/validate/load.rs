@@ -79,8 +79,7 @@ fn static_figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, S
     let observed = histograms - fitted;
     let drawn = sizes_drawn(measurement, run);
     let key = ExampleKey::of(measurement, run);
-    let mut figures =
-        vec![Figure::new("delta of used_memory", delta, grown + observed + drawn, key.tolerance())];
+    let mut figures = vec![Figure::new("delta of used_memory", delta, grown + observed + drawn, key.tolerance())];
     figures.push(peak_loading(measurement, run, drawn)?);
     figures.extend(key.figures("", measurement.text("encoding"), measurement.seen("memory_usage_sample")));
     Ok(figures)

@@ -70,7 +70,8 @@ impl Doubling {
     pub(super) fn goes(&self, points: &[Point], until: f64) -> Figure {
         let mine = || points.iter().filter(|point| point.keys >= self.at && point.keys < until);
         let last_alive = mine().filter(|point| self.was_alive(point)).map(|point| point.keys).fold(self.at, f64::max);
-        let first_gone = mine().filter(|point| point.keys > last_alive && !self.was_alive(point)).map(|point| point.keys);
+        let first_gone =
+            mine().filter(|point| point.keys > last_alive && !self.was_alive(point)).map(|point| point.keys);
         let first_gone = first_gone.fold(until, f64::min).max(last_alive);
         let measured = self.gone.clamp(last_alive, first_gone);
         let name = format!("keys when the old table goes, doubled at {}", self.at);

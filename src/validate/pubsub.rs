@@ -125,7 +125,8 @@ pub(super) fn compare(measurement: &Measurement, translation: &Translation, firs
     let mean = |of: fn(&Phase) -> f64| phases.iter().map(of).sum::<f64>() / phases.len() as f64;
     let closed = phases.iter().any(|phase| phase.closed);
     let measured_peak = seen(measurement, "end.used_memory_peak")?;
-    let mut figures = vec![Figure::new("end.used_memory_peak", measured_peak, mean(|p| p.peak), tolerance::PUBSUB_PEAK)];
+    let mut figures =
+        vec![Figure::new("end.used_memory_peak", measured_peak, mean(|p| p.peak), tolerance::PUBSUB_PEAK)];
     if let Some(at) = measurement.seen("dropped.t") {
         let messages = seen(measurement, "dropped.messages_accepted")?;
         // Who is never disconnected accepts everything.

@@ -51,8 +51,8 @@ fn spreads(results: &[CaseResult], members: &[usize], of: usize) -> Vec<f64> {
             return pairs.fold(0.0, f64::max);
         }
         let same = members.iter().flat_map(|&m| results[m].figures().iter().filter(|f| f.name == figure.name));
-        let (low, high) = same
-            .fold((figure.measured, figure.measured), |(low, high), f| (low.min(f.measured), high.max(f.measured)));
+        let (low, high) =
+            same.fold((figure.measured, figure.measured), |(low, high), f| (low.min(f.measured), high.max(f.measured)));
         high - low
     };
     results[of].figures().iter().map(spread).collect()
@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn only_repetitions_of_the_same_case_on_the_same_server_widen_a_tolerance() {
-        let given = [measured("a", 1, 100.0), measured("b", 1, 300.0), measured("a", 2, 900.0), measured("a", 1, 110.0)];
+        let given =
+            [measured("a", 1, 100.0), measured("b", 1, 300.0), measured("a", 2, 900.0), measured("a", 1, 110.0)];
         let (measurements, mut results): (Vec<Measurement>, Vec<CaseResult>) = given.into_iter().unzip();
         widen(&measurements, &mut results);
         let tolerances: Vec<f64> = results.iter().map(|result| result.figures()[0].tolerance).collect();

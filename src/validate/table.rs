@@ -152,7 +152,13 @@ mod tests {
     fn result(server: &str, case: &str, kind: &str, figures: Vec<Figure>) -> CaseResult {
         let outcome =
             if figures.is_empty() { Outcome::Skipped("not modelled yet".to_owned()) } else { Outcome::Judged(figures) };
-        CaseResult { server: server.to_owned(), case: case.to_owned(), kind: kind.to_owned(), outcome, series: Vec::new() }
+        CaseResult {
+            server: server.to_owned(),
+            case: case.to_owned(),
+            kind: kind.to_owned(),
+            outcome,
+            series: Vec::new(),
+        }
     }
 
     fn results() -> Vec<CaseResult> {

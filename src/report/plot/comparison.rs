@@ -126,8 +126,9 @@ mod tests {
             measured: &measured,
             predicted: &measured,
         };
-        let picture = comparison("case on server", &[quantity, Quantity { along: Horizontal::Count("keys"), ..quantity }])
-            .expect("a picture");
+        let picture =
+            comparison("case on server", &[quantity, Quantity { along: Horizontal::Count("keys"), ..quantity }])
+                .expect("a picture");
         for word in ["case on server", "used_memory [MiB]", "time [s]", "keys", "measured", "predicted"] {
             assert!(picture.svg.contains(word), "{word}");
         }
