@@ -22,7 +22,7 @@ pub(super) fn write(results: &[CaseResult], folder: &Path) -> Result<(), Failure
     interrupt::while_writing(|| files.chunks(CHUNK).try_for_each(|files| output::write_folder(folder, files, &[])))?;
     if !skipped.is_empty() {
         let count = skipped.len();
-        eprintln!("capsim: {count} cases have no timeline, curve or marks: not drawn");
+        output::complain(&format!("capsim: {count} cases have no timeline, curve or marks: not drawn\n"));
     }
     Ok(())
 }
