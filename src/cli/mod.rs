@@ -6,6 +6,7 @@ mod bytes;
 mod exit;
 mod input;
 mod interrupt;
+mod live;
 mod output;
 mod progress;
 mod run;

@@ -1,8 +1,8 @@
 //! `capsim validate`: predict recorded measurements of real servers.
 
 use super::exit::{Exit, Failure};
-use super::{input, output};
-use crate::validate::{self, measurement};
+use super::{input, live, output};
+use crate::validate::{self, Measurement, measurement};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ const TEXT_LIMIT: usize = 256 << 20;
 /// Arguments of `capsim validate`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Files of measurements, a line of JSON each.
+    /// Files of measurements, a line of JSON each; with --server one scenario.
     #[arg(required = true)]
     measurements: Vec<PathBuf>,
     /// Only cases whose name contains this.
@@ -21,6 +21,8 @@ pub(super) struct Arguments {
     /// What to print.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    #[command(flatten)]
+    live: live::Options,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -31,6 +33,12 @@ enum Format {
 
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    if let Some(server) = &arguments.live.server {
+        let [scenario] = arguments.measurements.as_slice() else {
+            return Err(Failure::Usage("--server: expected one scenario".to_owned()));
+        };
+        return judge(&[live::measure(server, scenario, &arguments.live)?], arguments.format);
+    }
     let mut measurements = Vec::new();
     for path in &arguments.measurements {
         let text = input::text(path, TEXT_LIMIT).map_err(|error| Failure::read(path, error))?;
@@ -40,8 +48,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     if let Some(only) = &arguments.only {
         measurements.retain(|m| m.case.name.contains(only.as_str()));
     }
-    let results = validate::validate(&measurements);
-    output::print(&match arguments.format {
+    judge(&measurements, arguments.format)
+}
+
+/// Predicts the measurements and prints the errors.
+fn judge(measurements: &[Measurement], format: Format) -> Result<Exit, Failure> {
+    let results = validate::validate(measurements);
+    output::print(&match format {
         Format::Text => validate::text(&results),
         Format::Markdown => validate::markdown(&results),
     })?;

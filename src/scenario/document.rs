@@ -163,6 +163,7 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         policy: policy(&table),
         thresholds: table.get("thresholds").map(|item| threshold::thresholds(&item)).unwrap_or_default(),
         warnings: directives.warnings().into_iter().chain(profile.unconfirmed(allocator)).collect(),
+        directives: directives.written(),
         config: directives.into_config(),
         keyspaces,
         traffic,

@@ -10,12 +10,14 @@ mod publish;
 mod recorder;
 mod replica_view;
 mod stream;
+mod tap;
 
 use crate::record::Run;
 use crate::rng::run_seed;
 use crate::scenario::Scenario;
 use crate::units::SimTime;
 use rayon::prelude::*;
+pub use tap::{Sent, Tap};
 
 /// The watcher of a run: hears how far it is and may stop it.
 pub trait Progress: Sync {
@@ -57,5 +59,19 @@ pub fn run_all(scenario: &Scenario, progress: &dyn Progress) -> Result<Vec<Run>,
 /// # Errors
 /// [`Interrupted`] when `progress` says to stop.
 pub fn run_one(scenario: &Scenario, run: u32, observer: Observer, progress: &dyn Progress) -> Result<Run, Interrupted> {
-    engine::Engine::new(scenario, run_seed(scenario.seed, run), observer).run(run, progress)
+    run_tapped(scenario, run, observer, &mut tap::NoTap, progress)
+}
+
+/// Simulates one repetition while `tap` hears every request that a client would send.
+///
+/// # Errors
+/// [`Interrupted`] when `progress` says to stop.
+pub fn run_tapped<T: Tap>(
+    scenario: &Scenario,
+    run: u32,
+    observer: Observer,
+    tap: &mut T,
+    progress: &dyn Progress,
+) -> Result<Run, Interrupted> {
+    engine::Engine::new(scenario, run_seed(scenario.seed, run), observer, tap).run(run, progress)
 }

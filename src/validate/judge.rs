@@ -130,6 +130,9 @@ fn outcome(measurement: &Measurement) -> Result<Vec<Figure>, String> {
     if measurement.result.is_none() {
         return Err("failed when it was measured".to_owned());
     }
+    if measurement.case.kind == "live" {
+        return super::live::figures(measurement);
+    }
     if measurement.case.kind == "grow" {
         return super::grow::figures(measurement);
     }
@@ -363,7 +366,7 @@ fn expiry_figures(measurement: &Measurement, run: &Run, offset_s: f64) -> Result
 }
 
 /// The sample nearest to a time of the run (s).
-fn run_at(run: &Run, seconds: f64) -> Option<&Sample> {
+pub(super) fn run_at(run: &Run, seconds: f64) -> Option<&Sample> {
     let after = run.timeline.partition_point(|s| s.at.as_secs_f64() < seconds);
     let candidates = run.timeline[after.saturating_sub(1)..].iter().take(2);
     candidates.min_by(|a, b| {

@@ -10,6 +10,7 @@ mod cow;
 mod example;
 mod grow;
 mod judge;
+pub mod live;
 pub mod measurement;
 mod pubsub;
 mod replica;

@@ -8,10 +8,12 @@ mod bytes;
 mod chart;
 mod host;
 mod lines;
+mod measured;
 mod memory;
 mod stacked;
 
 use crate::analysis::Findings;
+pub use measured::{Comparison, comparison};
 use plotters::style::{FontStyle, register_font};
 use std::sync::OnceLock;
 
