@@ -58,8 +58,7 @@ pub(super) fn measure(binary: &Path, path: &Path, options: &Options) -> Result<M
         let content = (name.to_string_lossy().into_owned(), format!("{line}\n").into_bytes());
         output::write_folder(folder, &[content], &[])?;
     }
-    let mut parsed =
-        measurement::parse("the measurement", &line).map_err(|error| Failure::Live(error.to_string()))?;
+    let mut parsed = measurement::parse("the measurement", &line).map_err(|error| Failure::Live(error.to_string()))?;
     let measured = parsed.pop().ok_or_else(|| Failure::Live("nothing was measured".to_owned()))?;
     draw(&measured, &options.out.clone().unwrap_or_else(|| default_folder(path)))?;
     Ok(measured)
@@ -108,7 +107,8 @@ fn drive(binary: &Path, path: &Path, mut given: Loaded) -> Result<String, Failur
     let record = record?;
     drop(server);
     output::complain(&told(&record));
-    let names = [label(&release, &version, allocator), version, info.text("mem_allocator").unwrap_or_default().to_owned()];
+    let names =
+        [label(&release, &version, allocator), version, info.text("mem_allocator").unwrap_or_default().to_owned()];
     line(&names, path, &given, &record)
 }
 
@@ -160,7 +160,7 @@ fn line(names: &[String; 3], path: &Path, given: &Loaded, record: &Record) -> Re
 
 /// Pictures of the curves.
 fn draw(measured: &Measurement, folder: &Path) -> Result<(), Failure> {
-    let (run, reader) = validate::live::predict(measured).map_err(Failure::Live)?;
+    let run = validate::live::predict(measured).map_err(Failure::Live)?;
     let curve = |of: &dyn Fn(&Sample) -> f64| run.timeline.iter().map(|s| (s.at.as_secs_f64(), of(s))).collect();
     let points = |name: &str| {
         let number = |sample: &Value, name: &str| sample.get(name).and_then(Value::as_f64);
@@ -168,7 +168,7 @@ fn draw(measured: &Measurement, folder: &Path) -> Result<(), Failure> {
     };
     let title = |what: &str| format!("{}: {what} on {}", measured.case.name, measured.server);
     let comparisons = [
-        ("used_memory", true, curve(&|s| (s.used_memory + reader) as f64)),
+        ("used_memory", true, curve(&|s| s.used_memory as f64)),
         ("used_memory_rss", true, curve(&|s| s.allocator.rss as f64)),
         ("keys", false, curve(&|s| s.keys as f64)),
         ("evicted_keys", false, curve(&|s| s.counters.evicted_keys as f64)),
@@ -176,8 +176,7 @@ fn draw(measured: &Measurement, folder: &Path) -> Result<(), Failure> {
     ];
     let mut files = Vec::new();
     for (name, bytes, predicted) in comparisons {
-        let comparison =
-            Comparison { name, title: title(name), axis: name, bytes, predicted, measured: points(name) };
+        let comparison = Comparison { name, title: title(name), axis: name, bytes, predicted, measured: points(name) };
         let picture = plot::comparison(&comparison).map_err(|error| Failure::Picture(error.to_string()))?;
         files.push((format!("{name}.svg"), picture.svg.into_bytes()));
         files.push((format!("{name}.png"), picture.png));

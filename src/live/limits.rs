@@ -66,9 +66,9 @@ fn keyspaces(scenario: &Scenario) -> Option<String> {
 
 fn commands(scenario: &Scenario) -> Option<String> {
     let all = scenario.traffic.iter().flat_map(|t| t.commands.iter().map(|(command, _)| *command).chain(t.on_miss));
-    let refused = all.into_iter().find(|command| {
-        command.is_of_collection() || matches!(command, Command::SetBit | Command::PfAdd)
-    });
+    let refused = all
+        .into_iter()
+        .find(|command| command.is_of_collection() || matches!(command, Command::SetBit | Command::PfAdd));
     refused.map(|command| format!("{} is not driven", command.spec().name))
 }
 

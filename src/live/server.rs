@@ -37,7 +37,8 @@ impl Server {
     /// # Errors
     /// [`LiveError`] when the binary cannot be started or does not answer; what it logged last is part of it.
     pub fn start(binary: &Path, directives: &[(&'static str, String)]) -> Result<Server, LiveError> {
-        let folder = tempfile::Builder::new().prefix("capsim-").tempdir().map_err(LiveError::io("a temporary folder"))?;
+        let folder =
+            tempfile::Builder::new().prefix("capsim-").tempdir().map_err(LiveError::io("a temporary folder"))?;
         let port = free_port().map_err(LiveError::io("a free port"))?;
         let child = spawn(binary, port, folder.path(), directives)?;
         let mut server = Server { child, port, binary: binary.to_owned(), directives: directives.to_vec(), folder };
@@ -142,12 +143,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-fn spawn(
-    binary: &Path,
-    port: u16,
-    folder: &Path,
-    directives: &[(&'static str, String)],
-) -> Result<Child, LiveError> {
+fn spawn(binary: &Path, port: u16, folder: &Path, directives: &[(&'static str, String)]) -> Result<Child, LiveError> {
     let file = folder.join("redis.conf");
     fs::write(&file, conf::text(port, folder, directives)).map_err(LiveError::io("redis.conf"))?;
     let output = fs::File::create(folder.join("server.out")).map_err(LiveError::io("the server's output"))?;

@@ -1,9 +1,9 @@
 //! Work that an event starts and that goes on beside the traffic: fill, delete, overwrite.
 
+use super::engine::NO_WRITE;
 use super::family::Family;
 use super::preload;
 use super::tap::{Sent, Tap};
-use super::engine::NO_WRITE;
 use crate::command::Command;
 use crate::node::keys::Slot;
 use crate::node::{Node, Write};

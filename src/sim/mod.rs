@@ -62,6 +62,20 @@ pub fn run_one(scenario: &Scenario, run: u32, observer: Observer, progress: &dyn
     run_tapped(scenario, run, observer, &mut tap::NoTap, progress)
 }
 
+/// Simulates one repetition, watched by `observer`, whose connection, of the group `reader`, reads `INFO` with each sample.
+///
+/// # Errors
+/// [`Interrupted`] when `progress` says to stop.
+pub fn run_read(
+    scenario: &Scenario,
+    observer: Observer,
+    reader: usize,
+    progress: &dyn Progress,
+) -> Result<Run, Interrupted> {
+    let mut tap = tap::NoTap;
+    engine::Engine::new(scenario, run_seed(scenario.seed, 0), observer, &mut tap).read_by(reader).run(0, progress)
+}
+
 /// Simulates one repetition while `tap` hears every request that a client would send.
 ///
 /// # Errors

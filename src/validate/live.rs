@@ -6,7 +6,6 @@
 use super::judge::{Figure, USED_MEMORY_FLOOR, figure, run_at};
 use super::measurement::Measurement;
 use crate::node::link::{ClientClass, LinkSetup};
-use crate::profile::QueryBuffer;
 use crate::record::{Run, Sample};
 use crate::scenario::{self, Action, ClientGroup, PreloadBy, Scenario, ScheduledEvent};
 use crate::sim;
@@ -34,12 +33,11 @@ const MISS_RATIO: f64 = 0.003;
 const STALE_POINTS: f64 = 3.0;
 /// Keys that a run must expire or evict for that to be judged.
 const HAPPENS: f64 = 50.0;
-/// Query and reply buffer of the connection that reads `INFO`, beyond an idle one's (B).  Source: see `judge`.
-const READER_QUERY: f64 = 20_480.0;
-const READER_REPLY: f64 = 1_024.0;
-/// What the driving client sends besides the stream.
-const OBSERVER: sim::Observer = &["INFO"];
-const OBSERVER_OF_SAVES: sim::Observer = &["INFO", "DBSIZE", "CONFIG|SET", "BGSAVE"];
+/// What the driving client sends besides the stream; a server that was started anew has forgotten which allocator it was
+/// asked for.
+const OBSERVER: sim::Observer = &["INFO", "MEMORY|MALLOC-STATS"];
+const OBSERVER_ANEW: sim::Observer = &["INFO"];
+const OBSERVER_OF_SAVES: sim::Observer = &["INFO", "MEMORY|MALLOC-STATS", "DBSIZE", "CONFIG|SET", "BGSAVE"];
 
 /// The scenario as it was driven.
 fn driven(measurement: &Measurement) -> Result<Scenario, String> {
@@ -70,15 +68,17 @@ fn take_inputs(scenario: &mut Scenario, measurement: &Measurement) {
             }
         }
     }
-    // One for events, one that reads.
-    scenario.clients.push(ClientGroup {
-        name: "observer".to_owned(),
-        connections: 2,
-        pipeline: 1,
-        class: ClientClass::Normal,
-        link: LinkSetup::default(),
-        reconnect: None,
-    });
+    // The one that reads `INFO` comes last.
+    for name in ["events", "reader"] {
+        scenario.clients.push(ClientGroup {
+            name: name.to_owned(),
+            connections: 1,
+            pipeline: 1,
+            class: ClientClass::Normal,
+            link: LinkSetup::default(),
+            reconnect: None,
+        });
+    }
     take_saves(scenario, &pairs(measurement, "saves"));
     take_achieved(scenario, &numbers(measurement, "achieved"));
 }
@@ -121,21 +121,22 @@ fn pairs(measurement: &Measurement, name: &str) -> Vec<[f64; 2]> {
     list.map_or_else(Vec::new, |list| list.iter().filter_map(pair).collect())
 }
 
-/// The run that the record's inputs make, and what reading `INFO` takes beside it (B).
+/// The run that the record's inputs make.
 ///
 /// # Errors
 /// What is wrong with the record.
-pub fn predict(measurement: &Measurement) -> Result<(Run, u64), String> {
+pub fn predict(measurement: &Measurement) -> Result<Run, String> {
     let scenario = driven(measurement)?;
     let saves = scenario.events.iter().any(|event| matches!(event.action, Action::Bgsave { .. }));
-    let observer = if saves { OBSERVER_OF_SAVES } else { OBSERVER };
-    let query = match scenario.profile.query_buffer {
-        QueryBuffer::Private | QueryBuffer::PrivateGreedy => READER_QUERY,
-        QueryBuffer::Shared | QueryBuffer::SharedUntilIncomplete => 0.0,
+    let anew = scenario.keyspaces.iter().filter_map(|keyspace| keyspace.preload.as_ref());
+    let anew = anew.into_iter().any(|preload| preload.by == PreloadBy::Rdb);
+    let observer = match (saves, anew) {
+        (true, _) => OBSERVER_OF_SAVES,
+        (false, false) => OBSERVER,
+        (false, true) => OBSERVER_ANEW,
     };
-    let reply = if scenario.profile.reply_buffer_adaptive { READER_REPLY } else { 0.0 };
-    let run = sim::run_one(&scenario, 0, observer, &sim::Unwatched).map_err(|_| "interrupted".to_owned())?;
-    Ok((run, (query + reply) as u64))
+    let reader = scenario.clients.len() - 1;
+    sim::run_read(&scenario, observer, reader, &sim::Unwatched).map_err(|_| "interrupted".to_owned())
 }
 
 /// A sample of the record and the model's at that time.
@@ -152,7 +153,7 @@ impl Pair<'_> {
 
 /// Every figure of a driven run.
 pub(super) fn figures(measurement: &Measurement) -> Result<Vec<Figure>, String> {
-    let (run, reader) = predict(measurement)?;
+    let run = predict(measurement)?;
     let pair = |measured| {
         let at = Value::get(measured, "t")?.as_f64()?;
         Some(Pair { measured, predicted: run_at(&run, at)? })
@@ -162,33 +163,31 @@ pub(super) fn figures(measurement: &Measurement) -> Result<Vec<Figure>, String> 
     let counted = |name: &str| Ok::<f64, String>(seen(&format!("end.{name}"))? - seen(&format!("start.{name}"))?);
     let (end, counters) = (&run.end, &run.end.counters);
     // A peak while keys were loaded is no part of the run.
-    let peak = (run.peak.used_memory + reader).max(seen("start.used_memory_peak")? as u64);
-    let used = |name: &str, measured: f64, predicted: u64| {
-        figure(name, measured, predicted as f64, USED_SHARE, USED_MEMORY_FLOOR)
-    };
+    let peak = run.peak.used_memory.max(seen("start.used_memory_peak")? as u64);
+    let (evicted, expired) = (counted("evicted_keys")?, counted("expired_keys")?);
+    let expires = expired.max(counters.expired_keys as f64) > HAPPENS;
+    // The active expire cycle swings, and when it does so is chance: such a run is judged by its curves.
+    let peak_share = if expires { CURVE_SHARE } else { USED_SHARE };
+    let rss =
+        figure("end.used_memory_rss", seen("end.used_memory_rss")?, end.allocator.rss as f64, PAGES_SHARE, PAGES_FLOOR);
     let mut figures = vec![
-        used("used_memory_peak", seen("end.used_memory_peak")?, peak),
-        used("end.used_memory", seen("end.used_memory")?, end.used_memory + reader),
-        figure("end.keys", seen("end.keys")?, end.keys as f64, KEYS_SHARE, COUNT_FLOOR),
-        figure(
-            "end.used_memory_rss",
-            seen("end.used_memory_rss")?,
-            end.allocator.rss as f64,
-            PAGES_SHARE,
-            PAGES_FLOOR,
-        ),
+        figure("used_memory_peak", seen("end.used_memory_peak")?, peak as f64, peak_share, USED_MEMORY_FLOOR),
+        rss,
         figure("oom_errors", seen("oom_errors")?, counters.oom_errors as f64, MEAN_SHARE, COUNT_FLOOR),
     ];
-    let (evicted, expired) = (counted("evicted_keys")?, counted("expired_keys")?);
+    if expires {
+        figures.push(figure("expired_keys", expired, counters.expired_keys as f64, EXPIRED_SHARE, COUNT_FLOOR));
+        figures.extend(curves(&pairs));
+    } else {
+        let used = seen("end.used_memory")?;
+        figures.push(figure("end.used_memory", used, end.used_memory as f64, USED_SHARE, USED_MEMORY_FLOOR));
+        figures.push(figure("end.keys", seen("end.keys")?, end.keys as f64, KEYS_SHARE, COUNT_FLOOR));
+    }
     if evicted.max(counters.evicted_keys as f64) > HAPPENS {
         figures.push(figure("evicted_keys", evicted, counters.evicted_keys as f64, EVICTED_SHARE, COUNT_FLOOR));
     }
     figures.extend(miss_ratio(&pairs));
-    if expired.max(counters.expired_keys as f64) > HAPPENS {
-        figures.push(figure("expired_keys", expired, counters.expired_keys as f64, EXPIRED_SHARE, COUNT_FLOOR));
-        figures.extend(curves(&pairs, reader));
-    }
-    if seen("end.rdb_last_cow_size")? > 0.0 && !run.events.is_empty() {
+    if seen("end.rdb_last_cow_size")? > 0.0 {
         let predicted = end.persistence.rdb_last_cow_size as f64;
         figures.push(figure("rdb_last_cow_size", seen("end.rdb_last_cow_size")?, predicted, COW_SHARE, COW_FLOOR));
     }
@@ -204,18 +203,13 @@ fn miss_ratio(pairs: &[Pair<'_>]) -> Option<Figure> {
     let hits = (after.keyspace_hits - before.keyspace_hits) as f64;
     let misses = (after.keyspace_misses - before.keyspace_misses) as f64;
     let name = "miss ratio of the second half".to_owned();
-    let figure = Figure {
-        name,
-        measured,
-        predicted: misses / (hits + misses),
-        tolerance: MISS_RATIO,
-        curve_point: false,
-    };
+    let figure =
+        Figure { name, measured, predicted: misses / (hits + misses), tolerance: MISS_RATIO, curve_point: false };
     (measured.is_finite() && figure.predicted.is_finite()).then_some(figure)
 }
 
 /// How well the curves of a run that expires keys agree.
-fn curves(pairs: &[Pair<'_>], reader: u64) -> Vec<Figure> {
+fn curves(pairs: &[Pair<'_>]) -> Vec<Figure> {
     let half = &pairs[pairs.len() / 2..];
     let mean = |pairs: &[Pair<'_>], of: &dyn Fn(&Pair<'_>) -> f64| {
         pairs.iter().map(of).sum::<f64>() / pairs.len().max(1) as f64
@@ -226,7 +220,7 @@ fn curves(pairs: &[Pair<'_>], reader: u64) -> Vec<Figure> {
         Figure { name: name.to_owned(), measured: 0.0, predicted, tolerance, curve_point: false }
     };
     let keys = |sample: &Sample| sample.keys as f64;
-    let used = |sample: &Sample| (sample.used_memory + reader) as f64;
+    let used = |sample: &Sample| sample.used_memory as f64;
     let stale = |pair: &Pair<'_>| pair.predicted.expired_stale_millipercent as f64 / 1000.0;
     vec![
         error("keys, mean absolute error", "keys", &keys, COUNT_FLOOR),
