@@ -62,9 +62,12 @@ impl Connection {
         self.received.resize(had + CHUNK, 0);
         let got = self.stream.read(&mut self.received[had..]);
         self.received.truncate(had + got.as_ref().map_or(0, |&got| got));
-        match got? {
-            0 => Err(io::ErrorKind::UnexpectedEof.into()),
-            _ => Ok(()),
+        match got {
+            // A signal came: whoever waits looks at it.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(error),
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(()),
         }
     }
 

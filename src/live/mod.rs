@@ -5,6 +5,7 @@
 //! (`info`), redis.conf (`conf`), requests as commands (`words`), what can be driven (`limits`).  A server listens on
 //! loopback, on a port of its own, in a temporary folder, and is gone when its [`Server`] is dropped.
 
+mod calibrate;
 mod conf;
 mod connection;
 mod drive;
@@ -14,6 +15,7 @@ mod resp;
 mod server;
 mod words;
 
+pub use calibrate::{Measured, calibrate, toml};
 pub use drive::{Record, drive};
 pub use info::Info;
 pub use limits::{available_memory, check};
