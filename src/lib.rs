@@ -17,6 +17,7 @@ pub mod cli;
 pub mod command;
 mod hint;
 pub mod layout;
+pub mod live;
 pub mod node;
 pub mod profile;
 pub mod record;

@@ -54,6 +54,8 @@ pub(super) enum Failure {
     Usage(String),
     #[error("cannot draw a picture: {0}")]
     Picture(String),
+    #[error("{0}")]
+    Live(String),
     #[error("interrupted; nothing was written")]
     Interrupted,
 }
@@ -71,7 +73,7 @@ impl Failure {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Failure::Scenario(_) | Failure::Usage(_) | Failure::Read { .. } => Exit::Usage,
-            Failure::Write { .. } | Failure::Picture(_) => Exit::Internal,
+            Failure::Write { .. } | Failure::Picture(_) | Failure::Live(_) => Exit::Internal,
             Failure::Interrupted => Exit::Interrupted,
         }
     }

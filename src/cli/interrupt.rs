@@ -44,6 +44,14 @@ pub(super) fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
+/// Runs `work`, which stops by itself when it is interrupted, and cleans up behind it: it is not ended half-way.
+pub(super) fn to_the_end<T>(work: impl FnOnce() -> T) -> T {
+    STAGE.store(WRITING, Ordering::SeqCst);
+    let result = work();
+    STAGE.store(WORKING, Ordering::SeqCst);
+    result
+}
+
 /// Runs `write`, which is not ended half-way.
 pub(super) fn while_writing<T, E>(write: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     STAGE.store(WRITING, Ordering::SeqCst);

@@ -3,9 +3,11 @@
 //! Each command is one file with a `clap` struct and a `run`; adding one is one file, one variant and one arm.
 
 mod bytes;
+mod calibrate;
 mod exit;
 mod input;
 mod interrupt;
+mod live;
 mod output;
 mod progress;
 mod run;
@@ -30,7 +32,9 @@ enum Command {
     Run(run::Arguments),
     /// What one key costs: each allocation, its size class and its reason.
     Bytes(bytes::Arguments),
-    /// Predict recorded measurements of real servers and print the error of each figure.
+    /// Measure this machine's [costs] on a server of your own; print the table to paste into a scenario.
+    Calibrate(calibrate::Arguments),
+    /// Predict recorded measurements of real servers, or drive one (--server), and print the error of each figure.
     Validate(validate::Arguments),
 }
 
@@ -50,6 +54,7 @@ pub fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Bytes(arguments) => bytes::run(&arguments),
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
     };
     match result {

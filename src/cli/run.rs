@@ -7,6 +7,7 @@ use crate::report::{self, Cost};
 use crate::scenario::{self, SIMULATOR_BYTES_PER_KEY, SIMULATOR_MEMORY_LIMIT, Scenario, View};
 use crate::sim;
 use clap::{Args, ValueEnum};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `capsim run`.
@@ -93,16 +94,49 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
 
 /// Reads and checks the scenario.
 fn load(arguments: &Arguments) -> Result<Scenario, Failure> {
-    let path = &arguments.scenario;
-    let text = input::text(path, scenario::TEXT_LIMIT).map_err(|error| Failure::read(path, error))?;
-    let name = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
-    let overrides = overrides(arguments)?;
-    let base = path.parent().unwrap_or(Path::new("."));
-    let given = scenario::Input { name: &name, text: &text, overrides: &overrides, base };
-    let read = |file: &Path| input::text(file, scenario::TEXT_LIMIT);
-    let mut scenario = scenario::parse(&given, &read).map_err(|error| Failure::Scenario(Box::new(error)))?;
+    let mut scenario = load_given(&arguments.scenario, overrides(arguments)?)?.scenario;
     scenario.view = view(&arguments.view, &scenario)?;
     Ok(scenario)
+}
+
+/// A scenario as it was read.
+pub(super) struct Loaded {
+    pub(super) scenario: Scenario,
+    pub(super) text: String,
+    pub(super) overrides: Vec<(String, String)>,
+    /// The files that it includes.
+    pub(super) files: Vec<(PathBuf, String)>,
+}
+
+impl Loaded {
+    /// The same text once more, under the overrides as they are now.
+    pub(super) fn again(self, path: &Path) -> Result<Loaded, Failure> {
+        parse(path, self.text, self.overrides)
+    }
+}
+
+/// Reads and checks a scenario with `--set` as it was given.
+pub(super) fn load_file(path: &Path, set: &[String]) -> Result<Loaded, Failure> {
+    load_given(path, set_overrides(set)?)
+}
+
+fn load_given(path: &Path, overrides: Vec<(String, String)>) -> Result<Loaded, Failure> {
+    let text = input::text(path, scenario::TEXT_LIMIT).map_err(|error| Failure::read(path, error))?;
+    parse(path, text, overrides)
+}
+
+fn parse(path: &Path, text: String, overrides: Vec<(String, String)>) -> Result<Loaded, Failure> {
+    let name = if path == Path::new("-") { "stdin".to_owned() } else { path.display().to_string() };
+    let base = path.parent().unwrap_or(Path::new("."));
+    let given = scenario::Input { name: &name, text: &text, overrides: &overrides, base };
+    let files = RefCell::new(Vec::new());
+    let read = |file: &Path| {
+        let text = input::text(file, scenario::TEXT_LIMIT)?;
+        files.borrow_mut().push((file.to_owned(), text.clone()));
+        Ok(text)
+    };
+    let scenario = scenario::parse(&given, &read).map_err(|error| Failure::Scenario(Box::new(error)))?;
+    Ok(Loaded { scenario, text, overrides, files: files.into_inner() })
 }
 
 /// `--view`.
@@ -139,14 +173,20 @@ fn view(name: &str, scenario: &Scenario) -> Result<View, Failure> {
 /// A run seen from a replica takes so many times the memory of another.
 const VIEW_COPIES: u64 = 3;
 
-fn overrides(arguments: &Arguments) -> Result<Vec<(String, String)>, Failure> {
+/// `--set`.
+fn set_overrides(set: &[String]) -> Result<Vec<(String, String)>, Failure> {
     let mut overrides = Vec::new();
-    for given in &arguments.set {
+    for given in set {
         let Some((path, value)) = given.split_once('=') else {
             return Err(Failure::Usage(format!("--set {given}: expected KEY=VALUE, like server.config.maxmemory=2gb")));
         };
         overrides.push((path.trim().to_owned(), value.to_owned()));
     }
+    Ok(overrides)
+}
+
+fn overrides(arguments: &Arguments) -> Result<Vec<(String, String)>, Failure> {
+    let mut overrides = set_overrides(&arguments.set)?;
     overrides.extend(arguments.seed.map(|seed| ("seed".to_owned(), seed.to_string())));
     overrides.extend(arguments.runs.map(|runs| ("runs".to_owned(), runs.to_string())));
     overrides.extend(arguments.scale.map(|scale| ("scale".to_owned(), format!("{scale:.1}"))));

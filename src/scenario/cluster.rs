@@ -32,7 +32,7 @@ pub(super) fn refuse_unmodelled(check: &Check, root: &Table<'_>, scenario: &Scen
 fn evicts(scenario: &Scenario) -> bool {
     let settings = || {
         let set = scenario.events.iter().filter_map(|event| match &event.action {
-            Action::ConfigSet(settings) => Some(settings),
+            Action::ConfigSet(settings, _) => Some(settings),
             _ => None,
         });
         set.flatten()

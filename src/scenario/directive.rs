@@ -121,6 +121,16 @@ impl Directives {
         config
     }
 
+    /// The directives given that move memory, a name and a value for each line of redis.conf.
+    pub(super) fn written(&self) -> Vec<Written> {
+        let mut written = Vec::new();
+        for (directive, values) in self.given.iter().filter(|(given, _)| !matches!(given.status, Status::Irrelevant)) {
+            // No points after those that were taken back.
+            written.extend(values.iter().map(|value| (directive.name, value.clone())));
+        }
+        written
+    }
+
     /// A line for each directive that moves memory in a way that is not modelled.
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -136,8 +146,11 @@ impl Directives {
     }
 }
 
-/// The settings of a `config-set` event, and a line that names them.
-pub(super) fn runtime_settings(item: &Item<'_>) -> Option<(Vec<Setting>, String)> {
+/// A directive as redis.conf or `CONFIG SET` has it: name and value.
+type Written = (&'static str, String);
+
+/// The settings of a `config-set` event, and the directives as they are written.
+pub(super) fn runtime_settings(item: &Item<'_>) -> Option<(Vec<Setting>, Vec<Written>)> {
     let (mut settings, mut shown, mut complete) = (Vec::new(), Vec::new(), true);
     for (name, place, value) in item.entries()? {
         if item.check.is_full() {
@@ -174,7 +187,7 @@ pub(super) fn runtime_settings(item: &Item<'_>) -> Option<(Vec<Setting>, String)
         match checked.and_then(|()| setting(&text).ok_or_else(|| directive.kind.expected())) {
             Ok(setting) => {
                 settings.push(setting);
-                shown.push(format!("{} {text}", directive.name));
+                shown.push((directive.name, text));
             }
             Err(expected) => {
                 value.refuse(format!("is not valid; expected {expected}"));
@@ -182,7 +195,7 @@ pub(super) fn runtime_settings(item: &Item<'_>) -> Option<(Vec<Setting>, String)
             }
         }
     }
-    complete.then(|| (settings, shown.join(", ")))
+    complete.then_some((settings, shown))
 }
 
 /// A TOML value as the lines of a directive, each in words.

@@ -174,6 +174,7 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
             .into_iter()
             .chain(unconfirmed(profile, allocator, &directives.config()))
             .collect(),
+        directives: directives.written(),
         config: directives.into_config(),
         keyspaces,
         traffic,

@@ -166,8 +166,9 @@ fn lasting(table: &Table<'_>) -> Option<Micros> {
 
 fn config_set(table: &Table<'_>, _: &Context<'_>) -> Option<(Action, String)> {
     let item = table.require("config", "directives, like { maxmemory = \"2gb\" }")?;
-    let (settings, detail) = directive::runtime_settings(&item)?;
-    Some((Action::ConfigSet(settings), detail))
+    let (settings, written) = directive::runtime_settings(&item)?;
+    let detail: Vec<String> = written.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    Some((Action::ConfigSet(settings, written), detail.join(", ")))
 }
 
 fn fill(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {

@@ -104,7 +104,7 @@ fn new_keys_part(scenario: &Scenario) -> Part {
 /// The largest `maxmemory` there ever is (B); `None` when there is a time without limit.
 fn largest_maxmemory(scenario: &Scenario) -> Option<u64> {
     let changes = scenario.events.iter().flat_map(|event| match &event.action {
-        Action::ConfigSet(settings) => settings.as_slice(),
+        Action::ConfigSet(settings, _) => settings.as_slice(),
         _ => &[],
     });
     let changed = changes.filter_map(|setting| match setting {

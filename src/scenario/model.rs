@@ -35,6 +35,8 @@ pub struct Scenario {
     pub allocator: Allocator,
     /// Directives in force at t = 0.
     pub config: ServerConfig,
+    /// Those of them that were given and move memory: a name and its value, once for each line of redis.conf.
+    pub directives: Vec<(&'static str, String)>,
     /// Families of keys.
     pub keyspaces: Vec<Keyspace>,
     /// Streams of requests.
@@ -324,8 +326,8 @@ pub struct ScheduledEvent {
 /// What an event does.  `keyspace` is an index.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// `CONFIG SET`.
-    ConfigSet(Vec<Setting>),
+    /// `CONFIG SET`: the settings, and each directive as it is written.
+    ConfigSet(Vec<Setting>, Vec<(&'static str, String)>),
     /// Writes `keys` keys of the family in id order, absent ones first created.
     Fill {
         /// Which family.

@@ -14,6 +14,7 @@ use super::publish::Channels;
 use super::recorder::Recorder;
 use super::replica_view::ReplicaView;
 use super::stream::Stream;
+use super::tap::{Sent, Tap};
 use super::{Interrupted, Progress};
 use crate::command::Command;
 use crate::node::{ClientSetup, ElementWrite, Node, NodeSetup, OutputSetup, Payload, Reply, Role, Write};
@@ -30,13 +31,19 @@ const OPS_PER_REPORT: u64 = 1 << 18;
 /// Slices between two reports to the watcher.
 const SLICES_PER_REPORT: u64 = 1 << 13;
 
+/// Length of the answer to `INFO` (B).  *measured*: 6 to 7 KiB on 7.0.15.
+const INFO_REPLY: u64 = 6_500;
+
 /// For commands that write nothing.
-const NO_WRITE: Write = Write { key_length: 0, payload: Payload::Bytes(0), offset: 0, ttl_ms: None };
+pub(super) const NO_WRITE: Write = Write { key_length: 0, payload: Payload::Bytes(0), offset: 0, ttl_ms: None };
 
 /// A simulation under way.
-pub(super) struct Engine<'a> {
+pub(super) struct Engine<'a, T> {
     scenario: &'a Scenario,
+    tap: &'a mut T,
     node: Node,
+    /// The group of connections that reads `INFO` with each sample.
+    reader: Option<usize>,
     /// The replica from which the run is seen.
     view: Option<Box<ReplicaView>>,
     families: Vec<Family>,
@@ -63,9 +70,9 @@ struct Surge {
     until: SimTime,
 }
 
-impl<'a> Engine<'a> {
+impl<'a, T: Tap> Engine<'a, T> {
     /// A server as it is at t = 0, and its traffic.
-    pub(super) fn new(scenario: &'a Scenario, seed: u64, observer: &[&'static str]) -> Engine<'a> {
+    pub(super) fn new(scenario: &'a Scenario, seed: u64, observer: &[&'static str], tap: &'a mut T) -> Engine<'a, T> {
         let families = families(scenario, seed);
         let ids: Vec<u32> = scenario.keyspaces.iter().map(|keyspace| keyspace.keys).collect();
         let client = |c: &ClientGroup| ClientSetup { connections: c.connections, pipeline: c.pipeline };
@@ -94,7 +101,8 @@ impl<'a> Engine<'a> {
             node.note_command(command);
         }
         let mut preload_rng = stream_rng(seed, RandomStream::Preload);
-        preload::preload(&mut node, &scenario.keyspaces, &families, &mut preload_rng);
+        preload::preload(&mut node, &scenario.keyspaces, &families, &mut preload_rng, tap);
+        tap.begin();
         let mut view = match scenario.view {
             View::Primary => None,
             View::Replica(index) => Some(Box::new(ReplicaView::new(&setup, index, &mut node))),
@@ -115,10 +123,18 @@ impl<'a> Engine<'a> {
             writes: stream_rng(seed, RandomStream::Writes),
             events: stream_rng(seed, RandomStream::Events),
             scenario,
+            tap,
+            reader: None,
             node,
             view,
             families,
         }
+    }
+
+    /// Lets a group of connections read `INFO` with each sample.
+    pub(super) fn read_by(mut self, group: usize) -> Engine<'a, T> {
+        self.reader = Some(group);
+        self
     }
 
     /// Simulates to the end.
@@ -161,6 +177,9 @@ impl<'a> Engine<'a> {
                 self.recorder.end_warmup(seen(&mut self.view, &mut self.node));
             }
             if now == next_sample || now == end || self.is_killed() {
+                if let Some(group) = self.reader {
+                    self.node.note_reply(group, INFO_REPLY);
+                }
                 self.recorder.sample(now, seen(&mut self.view, &mut self.node));
                 next_sample = now + self.scenario.sample_interval;
             }
@@ -221,7 +240,7 @@ impl<'a> Engine<'a> {
     fn serve_stream(&mut self, index: usize, count: u64, instants: &mut Instants) -> u64 {
         let stream = &mut self.streams[index];
         let family = &mut self.families[stream.traffic.keyspace];
-        let (node, writes) = (&mut self.node, &mut self.writes);
+        let (node, writes, tap) = (&mut self.node, &mut self.writes, &mut *self.tap);
         let group = stream.traffic.clients;
         let slow = node.is_slow(group);
         let on_miss = stream.traffic.on_miss;
@@ -238,6 +257,9 @@ impl<'a> Engine<'a> {
                 node.set_time(now.0.cast_signed());
                 let named = stream.key(family, node);
                 let command = stream.command();
+                if T::LISTENS {
+                    tap.send(&sent(stream, family, command, named, now, writes));
+                }
                 let reply = if of_elements && command.is_of_collection() {
                     request_elements(node, stream, family, command, named, now, writes)
                 } else {
@@ -251,6 +273,7 @@ impl<'a> Engine<'a> {
                     stream.note_miss(named);
                 }
             }
+            tap.end_pipeline();
             if let Some(command) = on_miss {
                 for i in 0..stream.missed.len() {
                     let named = stream.missed[i];
@@ -279,10 +302,10 @@ impl<'a> Engine<'a> {
         }
         let mut steps = 0;
         self.node.set_time(now.0.cast_signed());
-        let (node, families, events) = (&mut self.node, &self.families, &mut self.events);
+        let (node, families, events, tap) = (&mut self.node, &self.families, &mut self.events, &mut *self.tap);
         self.jobs.retain_mut(|job| {
             let family = &families[job.keyspace()];
-            let (made, done) = job.advance(span, now, node, family, events);
+            let (made, done) = job.advance(span, now, node, family, events, tap);
             steps += made;
             !done
         });
@@ -297,13 +320,14 @@ impl<'a> Engine<'a> {
             self.agenda.pop();
             let event = &self.scenario.events[index];
             self.recorder.scenario_event(now, &event.label);
+            self.tap.event(now, index, &event.action);
             self.start_event(&event.action, now);
         }
     }
 
     fn start_event(&mut self, action: &Action, now: SimTime) {
         match action {
-            Action::ConfigSet(settings) => settings.iter().for_each(|setting| self.node.config_set(setting)),
+            Action::ConfigSet(settings, _) => settings.iter().for_each(|setting| self.node.config_set(setting)),
             Action::TtlLost { keyspace, share, lasts } => {
                 self.families[*keyspace].lose_ttl(*share, now + *lasts);
             }
@@ -378,6 +402,28 @@ fn seen<'a>(view: &'a mut Option<Box<ReplicaView>>, primary: &'a mut Node) -> &'
 /// By how much traffic to a family is multiplied now.
 fn multiplier(surges: &[Surge], keyspace: usize) -> f64 {
     surges.iter().filter(|s| s.keyspace.is_none_or(|k| k == keyspace)).map(|s| s.multiply).product()
+}
+
+/// A request as a tap hears it; what it writes is drawn from copies of the random stream.
+fn sent(
+    stream: &Stream,
+    family: &Family,
+    command: Command,
+    named: Named,
+    now: SimTime,
+    rng: &Xoshiro256PlusPlus,
+) -> Sent {
+    let write = |command| write_of(stream, family, command, named, now, &mut rng.clone());
+    Sent {
+        at: now,
+        group: Some(stream.traffic.clients),
+        keyspace: stream.traffic.keyspace,
+        number: named.number,
+        key_length: family.key_length(named.number),
+        command,
+        write: write(command),
+        on_miss: stream.traffic.on_miss.filter(|_| command.spec().read).map(|command| (command, write(command))),
+    }
 }
 
 /// Sends one command of a stream for a key.

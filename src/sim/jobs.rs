@@ -1,7 +1,9 @@
 //! Work that an event starts and that goes on beside the traffic: fill, delete, overwrite.
 
+use super::engine::NO_WRITE;
 use super::family::Family;
 use super::preload;
+use super::tap::{Sent, Tap};
 use crate::command::Command;
 use crate::node::keys::Slot;
 use crate::node::{FreedBy, Node, Write};
@@ -63,7 +65,7 @@ impl Job {
                 carried: 0.0,
                 value_size: value_size.clone(),
             }),
-            Action::ConfigSet(_)
+            Action::ConfigSet(..)
             | Action::TtlLost { .. }
             | Action::SizeChange { .. }
             | Action::Traffic { .. }
@@ -77,13 +79,14 @@ impl Job {
     }
 
     /// Makes the steps that fall into `span`; returns how many, and whether the job is done.
-    pub(super) fn advance(
+    pub(super) fn advance<T: Tap>(
         &mut self,
         span: Micros,
         now: SimTime,
         node: &mut Node,
         family: &Family,
         rng: &mut Xoshiro256PlusPlus,
+        tap: &mut T,
     ) -> (u64, bool) {
         let due = match self.rate {
             None => u64::MAX,
@@ -94,17 +97,32 @@ impl Job {
         };
         let mut made = 0;
         while made < due {
-            if !self.step(now, node, family, rng) {
+            if !self.step(now, node, family, rng, tap) {
+                tap.end_pipeline();
                 return (made, true);
             }
             made += 1;
         }
         self.carried -= made as f64;
+        tap.end_pipeline();
         (made, false)
     }
 
     /// One step; false when there is nothing left to do.
-    fn step(&mut self, now: SimTime, node: &mut Node, family: &Family, rng: &mut Xoshiro256PlusPlus) -> bool {
+    fn step<T: Tap>(
+        &mut self,
+        now: SimTime,
+        node: &mut Node,
+        family: &Family,
+        rng: &mut Xoshiro256PlusPlus,
+        tap: &mut T,
+    ) -> bool {
+        let mut send = |number: u64, command: Command, write: Write| {
+            if T::LISTENS {
+                let (keyspace, key_length) = (self.keyspace, family.key_length(number));
+                tap.send(&Sent { at: now, group: None, keyspace, number, key_length, command, write, on_miss: None });
+            }
+        };
         match &mut self.work {
             Work::Fill(positions, batch) => {
                 let Some(position) = positions.next() else { return false };
@@ -121,11 +139,14 @@ impl Job {
                     offset: 0,
                     ttl_ms: family.ttl(None, named.number, now, rng),
                 };
+                send(named.number, Command::Set, write);
                 node.execute(Command::Set, named.key, &write);
             }
             Work::Delete(keys, by) => {
                 let Some((slot, hash)) = keys.pop() else { return false };
                 if node.keys().holds(slot, hash) {
+                    let number = family.number_of(node.keys().rank(slot, family.first_id()), hash);
+                    send(number, Command::Del, NO_WRITE);
                     node.delete_slot(slot, *by);
                 }
             }
@@ -134,6 +155,7 @@ impl Job {
                 if node.keys().holds(slot, hash) {
                     let number = family.number_of(node.keys().rank(slot, family.first_id()), hash);
                     let payload = family.sized_payload(self.value_size.as_ref(), number, rng);
+                    send(number, Command::SetKeepTtl, Write { payload, ..NO_WRITE });
                     node.overwrite_slot(slot, payload);
                 }
             }

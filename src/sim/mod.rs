@@ -10,12 +10,14 @@ mod publish;
 mod recorder;
 mod replica_view;
 mod stream;
+mod tap;
 
 use crate::record::Run;
 use crate::rng::run_seed;
 use crate::scenario::Scenario;
 use crate::units::SimTime;
 use rayon::prelude::*;
+pub use tap::{Sent, Tap};
 
 /// The watcher of a run: hears how far it is and may stop it.
 pub trait Progress: Sync {
@@ -57,5 +59,33 @@ pub fn run_all(scenario: &Scenario, progress: &dyn Progress) -> Result<Vec<Run>,
 /// # Errors
 /// [`Interrupted`] when `progress` says to stop.
 pub fn run_one(scenario: &Scenario, run: u32, observer: Observer, progress: &dyn Progress) -> Result<Run, Interrupted> {
-    engine::Engine::new(scenario, run_seed(scenario.seed, run), observer).run(run, progress)
+    run_tapped(scenario, run, observer, &mut tap::NoTap, progress)
+}
+
+/// Simulates one repetition, watched by `observer`, whose connection, of the group `reader`, reads `INFO` with each sample.
+///
+/// # Errors
+/// [`Interrupted`] when `progress` says to stop.
+pub fn run_read(
+    scenario: &Scenario,
+    observer: Observer,
+    reader: usize,
+    progress: &dyn Progress,
+) -> Result<Run, Interrupted> {
+    let mut tap = tap::NoTap;
+    engine::Engine::new(scenario, run_seed(scenario.seed, 0), observer, &mut tap).read_by(reader).run(0, progress)
+}
+
+/// Simulates one repetition while `tap` hears every request that a client would send.
+///
+/// # Errors
+/// [`Interrupted`] when `progress` says to stop.
+pub fn run_tapped<T: Tap>(
+    scenario: &Scenario,
+    run: u32,
+    observer: Observer,
+    tap: &mut T,
+    progress: &dyn Progress,
+) -> Result<Run, Interrupted> {
+    engine::Engine::new(scenario, run_seed(scenario.seed, run), observer, tap).run(run, progress)
 }

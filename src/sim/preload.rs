@@ -1,8 +1,9 @@
 //! What is in the server at t = 0: keys loaded from an RDB file, or written by commands that ended just then.
 
 use super::family::{Family, Named};
+use super::tap::{Sent, Tap};
 use crate::command::Command;
-use crate::node::{CollectionKind, ElementWrite, Node, Touch, Write};
+use crate::node::{CollectionKind, ElementWrite, Node, Payload, Touch, Write};
 use crate::rng::Xoshiro256PlusPlus;
 use crate::scenario::{Keyspace, Order, Preload, PreloadBy, PreloadTtl};
 use crate::units::SimTime;
@@ -10,13 +11,24 @@ use crate::workload::Permutation;
 use rand::Rng;
 
 /// Fills the node for every keyspace that has a `preload`, then forgets the counters.
-pub(super) fn preload(node: &mut Node, keyspaces: &[Keyspace], families: &[Family], rng: &mut Xoshiro256PlusPlus) {
+pub(super) fn preload<T: Tap>(
+    node: &mut Node,
+    keyspaces: &[Keyspace],
+    families: &[Family],
+    rng: &mut Xoshiro256PlusPlus,
+    tap: &mut T,
+) {
     presize(node, keyspaces);
-    for (keyspace, family) in keyspaces.iter().zip(families) {
+    for (index, (keyspace, family)) in keyspaces.iter().zip(families).enumerate() {
+        let mut heard = |named: Named, payload, ttl_ms| {
+            if T::LISTENS {
+                tap.load(&loaded(index, family, named, payload, ttl_ms));
+            }
+        };
         let Some(preload) = &keyspace.preload else { continue };
         match preload.by {
-            PreloadBy::Rdb => load(node, preload, family, rng),
-            PreloadBy::Commands { load_rate } => write(node, preload, load_rate, family, rng),
+            PreloadBy::Rdb => load(node, preload, family, rng, &mut heard),
+            PreloadBy::Commands { load_rate } => write(node, preload, load_rate, family, rng, &mut heard),
         }
     }
     node.set_time(0);
@@ -57,7 +69,28 @@ impl Shuffle {
     }
 }
 
-fn load(node: &mut Node, preload: &Preload, family: &Family, rng: &mut Xoshiro256PlusPlus) {
+/// A key that is loaded, as a tap hears it.
+fn loaded(keyspace: usize, family: &Family, named: Named, payload: Payload, ttl_ms: Option<u64>) -> Sent {
+    let key_length = family.key_length(named.number);
+    Sent {
+        at: SimTime::ZERO,
+        group: None,
+        keyspace,
+        number: named.number,
+        key_length,
+        command: Command::Set,
+        write: Write { key_length, payload, offset: 0, ttl_ms },
+        on_miss: None,
+    }
+}
+
+fn load(
+    node: &mut Node,
+    preload: &Preload,
+    family: &Family,
+    rng: &mut Xoshiro256PlusPlus,
+    heard: &mut impl FnMut(Named, Payload, Option<u64>),
+) {
     let shuffle = Shuffle::new(preload.order, family.ids(), rng);
     for position in 0..preload.keys {
         let named = family.ranked(family.order.apply(shuffle.position(position)));
@@ -70,12 +103,20 @@ fn load(node: &mut Node, preload: &Preload, family: &Family, rng: &mut Xoshiro25
             continue;
         }
         let payload = family.payload(named.number, rng);
+        heard(named, payload, ttl);
         node.load(named.key, family.key_length(named.number), payload, ttl);
     }
 }
 
 /// Writes the keys at `load_rate`, the last one at t = 0, with cron in between.
-fn write(node: &mut Node, preload: &Preload, load_rate: f64, family: &Family, rng: &mut Xoshiro256PlusPlus) {
+fn write(
+    node: &mut Node,
+    preload: &Preload,
+    load_rate: f64,
+    family: &Family,
+    rng: &mut Xoshiro256PlusPlus,
+    heard: &mut impl FnMut(Named, Payload, Option<u64>),
+) {
     let shuffle = Shuffle::new(preload.order, family.ids(), rng);
     let micros_per_key = 1e6 / load_rate;
     let start = -((f64::from(preload.keys) * micros_per_key) as i64);
@@ -104,6 +145,8 @@ fn write(node: &mut Node, preload: &Preload, load_rate: f64, family: &Family, rn
         }
         let payload = family.payload(named.number, rng);
         let write = Write { key_length: family.key_length(named.number), payload, offset: 0, ttl_ms };
+        // Those written long ago have less left.
+        heard(named, payload, ttl_ms.map(|ttl| ttl.saturating_sub(at.unsigned_abs() / 1000).max(1)));
         node.execute(Command::Set, named.key, &write);
     }
 }

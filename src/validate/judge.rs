@@ -3,8 +3,8 @@
 use super::figure::{Compared, Figure, Series};
 use super::measurement::Measurement;
 use super::translate::{Translation, translate};
-use super::{cache, churn, cow, expiry, grow, load, pubsub, replica};
-use crate::record::Run;
+use super::{cache, churn, cow, expiry, grow, live, load, pubsub, replica};
+use crate::record::{Run, Sample};
 use crate::scenario;
 use crate::sim;
 use std::path::Path;
@@ -84,6 +84,9 @@ fn compare(measurement: &Measurement) -> Result<Compared, String> {
     if measurement.result.is_none() {
         return Err("failed when it was measured".to_owned());
     }
+    if measurement.case.kind == "live" {
+        return live::compare(measurement);
+    }
     if measurement.case.kind == "grow" {
         return grow::compare(measurement);
     }
@@ -110,4 +113,14 @@ pub(super) fn simulate(name: &str, translation: &Translation) -> Result<Run, Str
 
 pub(super) fn seen(measurement: &Measurement, path: &str) -> Result<f64, String> {
     measurement.seen(path).ok_or_else(|| format!("the record has no {path}"))
+}
+
+/// The sample nearest to a time of the run (s).
+pub(super) fn run_at(run: &Run, seconds: f64) -> Option<&Sample> {
+    let after = run.timeline.partition_point(|s| s.at.as_secs_f64() < seconds);
+    let candidates = run.timeline[after.saturating_sub(1)..].iter().take(2);
+    candidates.min_by(|a, b| {
+        let distance = |s: &Sample| (s.at.as_secs_f64() - seconds).abs();
+        distance(a).total_cmp(&distance(b))
+    })
 }

@@ -15,6 +15,7 @@ mod expiry;
 mod figure;
 mod grow;
 mod judge;
+pub mod live;
 mod load;
 pub mod measurement;
 mod old_table;
@@ -29,7 +30,7 @@ pub use figure::{Along, Figure, Series, Unit};
 pub use judge::{CaseResult, Outcome};
 pub use measurement::Measurement;
 use rayon::prelude::*;
-pub use table::{markdown, text};
+pub use table::{json, markdown, text};
 
 /// Predicts every measurement, in parallel, results in input order.  Measurements of one case on one server are taken for
 /// repetitions: their spread widens the tolerances.

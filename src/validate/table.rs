@@ -3,6 +3,7 @@
 use super::figure::Figure;
 use super::judge::{CaseResult, Outcome};
 use crate::analysis::Spread;
+use serde_json::json;
 use std::fmt::Write as _;
 
 /// The table for a terminal: a line for each figure, then the summary and the sums.
@@ -23,6 +24,9 @@ pub fn text(results: &[CaseResult]) -> String {
                 percent(figure)
             );
         }
+    }
+    for (result, reason) in skipped(results) {
+        let _ = writeln!(out, "skip {:<22} {:<30} kind {}: {reason}", result.server, result.case, result.kind);
     }
     for row in summary(results) {
         let [server, kind, cases, figures, held, median, p95, worst] = row.cells();
@@ -70,6 +74,48 @@ pub fn markdown(results: &[CaseResult]) -> String {
     out.push('\n');
     out.push_str(&sums(results));
     out
+}
+
+/// The same as JSON: `cases` with their figures, or why they were skipped; `summary`; and the sums.
+#[must_use]
+pub fn json(results: &[CaseResult]) -> String {
+    let figure = |figure: &Figure| {
+        json!({
+            "figure": figure.name, "measured": figure.measured, "predicted": figure.predicted,
+            "tolerance": figure.tolerance, "error": figure.relative_error(), "within": figure.holds(),
+        })
+    };
+    let case = |result: &CaseResult| {
+        let mut case = json!({"server": result.server, "case": result.case, "kind": result.kind});
+        match &result.outcome {
+            Outcome::Judged(figures) => case["figures"] = figures.iter().map(figure).collect(),
+            Outcome::Skipped(reason) => case["skipped"] = reason.as_str().into(),
+        }
+        case
+    };
+    let row = |row: SummaryRow<'_>| {
+        json!({
+            "server": row.server, "kind": row.kind, "cases": row.cases, "figures": row.figures, "within": row.held,
+            "median_error": row.errors.p50, "p95_error": row.errors.p95, "worst_error": row.errors.max,
+        })
+    };
+    let figures = || results.iter().flat_map(CaseResult::figures);
+    let all = json!({
+        "cases": results.iter().map(case).collect::<Vec<_>>(),
+        "summary": summary(results).into_iter().map(row).collect::<Vec<_>>(),
+        "figures": figures().count(),
+        "within": figures().filter(|figure| figure.holds()).count(),
+        "skipped": skipped(results).count(),
+    });
+    format!("{all:#}\n")
+}
+
+/// Cases that were not predicted, and why.
+fn skipped(results: &[CaseResult]) -> impl Iterator<Item = (&CaseResult, &str)> {
+    results.iter().filter_map(|result| match &result.outcome {
+        Outcome::Skipped(reason) => Some((result, reason.as_str())),
+        Outcome::Judged(_) => None,
+    })
 }
 
 /// The accuracy on one server and kind of case.
@@ -124,7 +170,7 @@ fn sums(results: &[CaseResult]) -> String {
     let figures = || results.iter().flat_map(CaseResult::figures);
     let total = figures().count();
     let held = figures().filter(|figure| figure.holds()).count();
-    let skipped = results.iter().filter(|r| matches!(r.outcome, Outcome::Skipped(_))).count();
+    let skipped = skipped(results).count();
     let cases = results.len() - skipped;
     format!("{held} of {total} figures of {cases} cases within tolerance; {skipped} cases not modelled yet\n")
 }
@@ -185,14 +231,27 @@ mod tests {
     }
 
     #[test]
+    fn json_holds_every_figure_and_what_was_skipped() {
+        let json: serde_json::Value = serde_json::from_str(&json(&results())).expect("JSON");
+        assert_eq!(
+            (json["figures"].as_u64(), json["within"].as_u64(), json["skipped"].as_u64()),
+            (Some(5), Some(4), Some(1))
+        );
+        assert_eq!(json["cases"][1]["figures"][1]["within"], false);
+        assert_eq!(json["cases"][3]["skipped"], "not modelled yet");
+        assert_eq!(json["summary"][0]["server"], "a");
+    }
+
+    #[test]
     fn both_formats_end_with_the_summary_and_one_line_of_sums() {
         let results = results();
         let sums = "4 of 5 figures of 3 cases within tolerance; 1 cases not modelled yet";
         let text = text(&results);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 5 + 2 + 1, "figures, summary, sums");
-        assert!(lines[5].contains("median 1.00 %, p95 3.00 %, worst 3.00 %"), "{text}");
-        assert_eq!(lines[7], sums);
+        assert_eq!(lines.len(), 5 + 1 + 2 + 1, "figures, what is skipped, summary, sums");
+        assert!(lines[5].starts_with("skip b") && lines[5].ends_with("kind grow: not modelled yet"), "{text}");
+        assert!(lines[6].contains("median 1.00 %, p95 3.00 %, worst 3.00 %"), "{text}");
+        assert_eq!(lines[8], sums);
         let markdown = markdown(&results);
         let lines: Vec<&str> = markdown.lines().collect();
         assert!(lines.contains(&"| a | static | 2 | 3 | 2 | 1.00 % | 3.00 % | 3.00 % |"), "{markdown}");
