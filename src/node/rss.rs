@@ -9,7 +9,8 @@ use super::Node;
 use super::keys::{Region, Sizes, Slot};
 use super::ledger::{KEYSPACE_PARTS, MemoryPart};
 use super::mean_field::MeanField;
-use super::slabs::{Place, Runs, Slabs};
+use super::runs::Runs;
+use super::slabs::{Place, Slabs};
 use crate::profile::{Allocator, CHUNK_HEADER, TableLayout};
 
 /// Ids up to which regions are followed one by one.
@@ -92,6 +93,13 @@ impl Rss {
             Heap::MeanField(MeanField::default())
         };
         Rss { heap, blocks: MeanField::default(), alike: Alike::default(), process: ProcessMemory::of(allocator) }
+    }
+
+    /// What a server takes at its start lies before everything else (B).
+    pub(super) fn reserve(&mut self, startup: u64) {
+        if let Heap::Exact { slabs, .. } = &mut self.heap {
+            slabs.reserve(startup + self.process.active);
+        }
     }
 
     /// How the keys' memory is followed.
@@ -275,7 +283,7 @@ impl Node {
             Heap::HighWater(most) => *most = chunks.max(*most),
             Heap::Exact { slabs, .. } => {
                 slabs.tick(now_us);
-                slabs.set_runs(runs);
+                slabs.set_runs(&runs);
             }
             Heap::MeanField(field) => field.fit(),
         }
@@ -396,9 +404,9 @@ impl Node {
         if let Heap::Exact { slabs, .. } = &mut self.rss.heap {
             // Small arrays lie in slabs; which one does not matter, they are few.
             if made && bytes >= super::slabs::LARGE {
-                slabs.allocate(bytes);
+                slabs.allocate_array(bytes);
             } else if bytes >= super::slabs::LARGE {
-                slabs.free(bytes, 0);
+                slabs.free_array(bytes);
             }
         }
     }
