@@ -189,5 +189,5 @@ fn output_buffers_take_a_page_more_for_each_block_and_half_of_them_goes_at_once(
     let at_once = (full.allocator.rss - rss(1)) as f64 / full.allocator.rss as f64;
     assert!((0.35..0.45).contains(&at_once), "measured 0.40: {at_once}");
     assert_eq!(rss(1), rss(3), "the thread sleeps");
-    assert!(rss(11) < 75_000_000 && rss(25) < 18_000_000, "{} {}", rss(11), rss(25));
+    assert!(rss(11) <= rss(1) && rss(25) < 18_000_000, "{} {}", rss(11), rss(25));
 }

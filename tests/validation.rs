@@ -6,11 +6,14 @@ use capsim::validate::{Outcome, measurement, validate};
 ///
 /// - `churn-lognormal`, first mark, on 7.0.15: an old bucket array of 2 MiB is still alive in the record (its rehash was
 ///   slower by a tenth at least than the model says).
-/// - `churn-half-sequential`, just after the deletes: jemalloc gives freed pages back by whole runs of neighbouring pages,
-///   so more of them at once than the decay curve says; how many, differs from run to run.
+/// - `churn-three-quarters-sequential`, just after the deletes: slabs of a page between others keep runs of pages from growing
+///   to 8 MiB; where they lie depends on short-lived blocks, as replies of the measuring client's pipelines of 4000 commands
+///   are.  Six runs were at 118.5 to 133.6 MB for values of 200 bytes, one with pipelines of 1000 at 108.6 MB (predicted 103.1
+///   MB); five at 85.3 to 94.8 MB for 100 bytes (predicted 77.5 MB).
 const KNOWN_MISSES: &[(&str, &str)] = &[
     ("churn-lognormal", "used_memory at mark 1,"),
-    ("churn-half-sequential", "used_memory_rss at mark 2,"),
+    ("churn-three-quarters-sequential-100", "used_memory_rss at mark 2,"),
+    ("churn-three-quarters-sequential-200", "used_memory_rss at mark 2,"),
     // 67 KB for a floor of 64 KiB.
     ("intset-500", "peak_loading"),
 ];
@@ -131,6 +134,11 @@ fn what_the_allocator_keeps() {
     for server in SERVERS {
         check(&format!("fragmentation.{server}.jsonl"), 5);
     }
+}
+
+#[test]
+fn what_goes_back_at_once_and_what_decays() {
+    check("fragmentation-more.redis-7.0.15-debian.jsonl", 7);
 }
 
 #[test]

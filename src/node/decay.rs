@@ -39,7 +39,7 @@ const fn weights() -> [u64; EPOCHS] {
 pub(super) struct Decay {
     epoch_us: u64,
     /// Pages that became dirty in each of the last epochs, the oldest first.
-    backlog: [u64; EPOCHS],
+    backlog: Box<[u64; EPOCHS]>,
     /// The backlog holds nothing.
     quiet: bool,
     /// Pages that may stay dirty.
@@ -58,7 +58,7 @@ impl Default for Decay {
     fn default() -> Decay {
         Decay {
             epoch_us: 0,
-            backlog: [0; EPOCHS],
+            backlog: Box::new([0; EPOCHS]),
             quiet: true,
             limit: 0,
             unpurged: 0,
@@ -99,7 +99,7 @@ impl Decay {
         let left = wakes_us.saturating_sub(self.epoch_us);
         let epochs = (left / EPOCH_US) as usize;
         let gone = if epochs >= EPOCHS { 1 << POINT } else { WEIGHTS[EPOCHS - 1] - WEIGHTS[EPOCHS - 1 - epochs] };
-        self.due_before += more * gone >> POINT;
+        self.due_before += (more * gone) >> POINT;
         if left > 0 && self.due_before > WORTH_PAGES {
             self.due_before = 0;
             self.woken |= left >= SHORTEST_SLEEP_US;

@@ -88,7 +88,9 @@ impl Rss {
         let heap = if allocator == Allocator::Libc {
             Heap::HighWater(0)
         } else if ids <= EXACT_KEYS {
-            Heap::Exact { slabs: Slabs::new(cache_oblivious), places: Vec::new() }
+            let slabs = Slabs::new(cache_oblivious);
+            let slabs = if allocator == Allocator::System { slabs.coarse() } else { slabs };
+            Heap::Exact { slabs, places: Vec::new() }
         } else {
             Heap::MeanField(MeanField::default())
         };
@@ -343,11 +345,21 @@ impl Node {
         }
     }
 
+    /// A command wrote a key, or a key went.
+    #[inline]
+    fn note_command_in_heap(&mut self) {
+        if let Heap::Exact { slabs, .. } = &mut self.rss.heap {
+            slabs.note_command();
+        }
+    }
+
     fn place_key(&mut self, slot: Slot, sizes: Sizes) {
+        self.note_command_in_heap();
         let [object, value] = self.regions.value_classes(sizes);
+        // Bytes before their object: they are its constructor's argument.  Source: `createRawStringObject`.
         for (region, class) in [
-            (Region::Object, object),
             (Region::Value, value),
+            (Region::Object, object),
             (Region::Key, self.regions.key(sizes)),
             (Region::Entry, self.regions.entry),
         ] {
@@ -366,6 +378,7 @@ impl Node {
     }
 
     fn displace_key(&mut self, slot: Slot) {
+        self.note_command_in_heap();
         let sizes = self.keys.entries[slot as usize].sizes;
         let [object, value] = self.regions.value_classes(sizes);
         for (region, class) in [
@@ -380,6 +393,7 @@ impl Node {
 
     /// A value was replaced; `in_place`: what keeps its class stays where it is.
     pub(super) fn note_replaced_in_heap(&mut self, slot: Slot, before: Sizes, in_place: bool) {
+        self.note_command_in_heap();
         let after = self.keys.entries[slot as usize].sizes;
         let (old, new) = (self.regions.value_classes(before), self.regions.value_classes(after));
         for ((region, from), to) in [Region::Object, Region::Value].into_iter().zip(old).zip(new) {

@@ -25,11 +25,14 @@ const DESCRIPTOR: u64 = 128;
 /// Calls into the arena, on the average, after which a thread looks at the clock.  Source: `ARENA_DECAY_NTICKS_PER_UPDATE`.
 const LOOKS_EVERY: u64 = 1000;
 /// The thread cache looks at one class after each so many bytes allocated, and freed (B).  Source: `opt_tcache_gc_incr_bytes`.
-/// *assumed*: bytes of the keys alone; the server's own short-lived allocations come on top.
 const LOOK_AFTER_BYTES: u64 = 64 << 10;
-/// Classes that it looks at in turn: those of quantum 8, and large ones up to 32 KiB.  *assumed* for quantum 16 too, which has
-/// three fewer.  Source: `nhbins`.
+/// Classes that it looks at in turn: those of quantum 8, and large ones up to 32 KiB.  Source: `nhbins`.
 const CACHED_CLASSES: usize = 44;
+/// Classes that quantum 16 does not have (B).
+const FINE: [u64; 3] = [24, 40, 56];
+/// What a command that writes a key allocates and frees again (B): its arguments' array, its name and the key, as objects.
+/// *assumed*: keys of up to 28 bytes, and one command for each key written or gone; others are not counted.
+const COMMAND_BYTES: u64 = 96;
 
 /// Everything that the allocator holds for the keys.
 #[derive(Debug)]
@@ -59,6 +62,8 @@ pub(super) struct Slabs {
     most_slabs: u64,
     /// Large allocations take a page more each.
     cache_oblivious: bool,
+    /// Classes are those of quantum 16.
+    coarse: bool,
 }
 
 impl Slabs {
@@ -78,7 +83,13 @@ impl Slabs {
             now_us: 0,
             most_slabs: 0,
             cache_oblivious,
+            coarse: false,
         }
+    }
+
+    /// The same with the classes of quantum 16.
+    pub(super) fn coarse(self) -> Slabs {
+        Slabs { coarse: true, ..self }
     }
 
     /// What is not followed here, and lies before everything else (B).  *assumed*: one run, which stays.
@@ -168,11 +179,22 @@ impl Slabs {
         }
     }
 
+    /// A command wrote a key, or a key went.
+    #[inline]
+    pub(super) fn note_command(&mut self) {
+        self.count_bytes(0, COMMAND_BYTES);
+        self.count_bytes(1, COMMAND_BYTES);
+    }
+
     /// The thread cache looks at the next class.  Source: `tcache_gc_event`.
     #[inline(never)]
     fn look_at_cache(&mut self) {
-        let size = bin_size(self.next_look);
+        let mut size = bin_size(self.next_look);
         self.next_look = (self.next_look + 1) % CACHED_CLASSES;
+        while self.coarse && FINE.contains(&size) {
+            size = bin_size(self.next_look);
+            self.next_look += 1;
+        }
         let Ok(at) = self.classes.binary_search_by_key(&size, |class| class.size) else { return };
         let unused = self.classes[at].unused();
         if unused > 0 {
@@ -207,7 +229,7 @@ impl Slabs {
     /// Every region was freed, and every page given back; buffers stay, in new places.
     pub(super) fn clear(&mut self) {
         let (now_us, most_slabs, reserved, runs) = (self.now_us, self.most_slabs, self.reserved, self.placed.runs());
-        *self = Slabs { now_us, most_slabs, ..Slabs::new(self.cache_oblivious) };
+        *self = Slabs { now_us, most_slabs, coarse: self.coarse, ..Slabs::new(self.cache_oblivious) };
         self.reserve(reserved * PAGE);
         self.set_runs(&runs);
     }
