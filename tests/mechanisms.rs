@@ -166,10 +166,11 @@ fn before_7_0_what_is_written_during_a_rewrite_waits_in_memory() {
 }
 
 #[test]
-fn output_buffers_take_a_page_more_for_each_block_and_go_within_ten_seconds() {
-    // Measured on 7.0.15 with the system's jemalloc: 99.7 MB of used_memory in one output buffer, 120.1 MB active; after
-    // the disconnect RSS falls for ten seconds.
-    let text = "duration = 40\nsample-interval = \"100ms\"\n[server]\nprofile = \"redis-7.0\"\n\
+fn output_buffers_take_a_page_more_for_each_block_and_half_of_them_goes_at_once() {
+    // Measured on 7.0.15 with the system's jemalloc, messages of 1000 bytes: 97 MB of used_memory in one output buffer, 116.7
+    // MB active, RSS 128.0 MB; after the disconnect 77.0 and 77.3 MB for at least four seconds; after eleven seconds 24 MB in
+    // one run, 74 MB in another; after 22 s 14 and 16 MB.
+    let text = "duration = 60\nsample-interval = \"100ms\"\n[server]\nprofile = \"redis-7.0\"\n\
                 allocator = \"system\"\n[server.config]\nsave = \"\"\n\
                 client-output-buffer-limit = \"pubsub 98mb 0 0\"\n[[clients]]\nname = \"slow\"\nclass = \"pubsub\"\n\
                 connections = 1\nread-rate = 0\nsocket-buffer = 0\n[[channel]]\nname = \"c\"\nrate = 10_000\n\
@@ -185,6 +186,8 @@ fn output_buffers_take_a_page_more_for_each_block_and_go_within_ten_seconds() {
         let at = closed.0 + seconds * 1_000_000;
         run.timeline.iter().find(|sample| sample.at.0 >= at).expect("a sample").allocator.rss
     };
-    assert!(rss(1) > rss(5) && rss(5) > rss(7) && rss(7) > rss(11));
-    assert!(rss(11) < 15_000_000 && rss(5) > 30_000_000, "{} {}", rss(5), rss(11));
+    let at_once = (full.allocator.rss - rss(1)) as f64 / full.allocator.rss as f64;
+    assert!((0.35..0.45).contains(&at_once), "measured 0.40: {at_once}");
+    assert_eq!(rss(1), rss(3), "the thread sleeps");
+    assert!(rss(11) <= rss(1) && rss(25) < 18_000_000, "{} {}", rss(11), rss(25));
 }

@@ -13,7 +13,10 @@ const SLOTS: &str = "which slots keys fall into is a draw";
 const OLD_TABLE: &str =
     "an old table of 2 MiB was alive in the record, its rehash slower by a tenth than the model says";
 const GLIBC_HOLES: &str = "holes too small for larger values";
-const DIRTY_RUNS: &str = "jemalloc gives dirty pages back by runs";
+/// Slabs of a page between others keep runs of pages from growing to 8 MiB; where they lie depends on short-lived blocks, as
+/// replies of the measuring client's pipelines of 4000 commands are.  Six runs of `churn-three-quarters-sequential-200` were at
+/// 118.5 to 133.6 MB, one with pipelines of 1000 at 108.6 MB (predicted 103.1 MB).
+const DIRTY_RUNS: &str = "where runs of free pages end depends on short-lived blocks";
 const AVALANCHE: &str = "this machine expires keys faster than the costs in the profile say";
 const SIZES_OF_POPULAR_KEYS: &str = "which sizes the popular keys have is one draw";
 const UNEXPLAINED: &str = "cause not found yet";
@@ -23,8 +26,8 @@ const KNOWN_MISSES: &[(&str, &str, &str, &str)] = &[
     ("redis-7.0.15-debian", "expire-avalanche", "keys, mean absolute error", AVALANCHE),
     ("redis-7.0.15-debian", "expire-avalanche", "used_memory, mean absolute error", AVALANCHE),
     ("redis-7.0.15-debian", "churn-half-sequential", "used_memory_rss at mark 2", DIRTY_RUNS),
-    ("redis-7.4.1", "churn-half-sequential", "used_memory_rss at mark 2", DIRTY_RUNS),
-    ("valkey-8.0.1", "churn-half-sequential", "used_memory_rss at mark 2", DIRTY_RUNS),
+    ("redis-7.0.15-debian", "churn-three-quarters-sequential-100", "used_memory_rss at mark 2", DIRTY_RUNS),
+    ("redis-7.0.15-debian", "churn-three-quarters-sequential-200", "used_memory_rss at mark 2", DIRTY_RUNS),
     ("redis-6.2.14-libc", "churn-half-random", "allocator_active at mark 4", GLIBC_HOLES),
     ("redis-6.2.14-libc", "churn-half-random", "used_memory_rss at mark 4", GLIBC_HOLES),
     ("redis-6.2.14-libc", "churn-half-random", "allocator_active at mark 5", GLIBC_HOLES),
@@ -262,6 +265,11 @@ fn what_the_allocator_keeps() {
     for server in SERVERS {
         check(&format!("fragmentation.{server}.jsonl"), 5);
     }
+}
+
+#[test]
+fn what_goes_back_at_once_and_what_decays() {
+    check("fragmentation-more.redis-7.0.15-debian.jsonl", 7);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::Node;
 use super::child::ChildKind;
 use super::ledger::MemoryPart;
 use super::notice::EventKind;
-use super::slabs::Runs;
+use super::runs::Runs;
 use crate::layout::sds;
 use crate::units::Micros;
 
@@ -176,7 +176,7 @@ impl Node {
     pub(super) fn add_aof_runs(&self, runs: &mut Runs) {
         let blocks = self.aof.diff.div_ceil(DIFF_BLOCK_BYTES);
         runs.add(self.aof.buffer.class, 1);
-        runs.add(blocks * self.classes.class(DIFF_BLOCK_BYTES + DIFF_BLOCK_HEADER), blocks);
+        runs.add(self.classes.class(DIFF_BLOCK_BYTES + DIFF_BLOCK_HEADER), blocks);
     }
 
     /// What `maxmemory` does not count (B).

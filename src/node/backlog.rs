@@ -4,7 +4,7 @@
 //! enough without it.  A write that does not fit gets a block of its own size.
 //! Source: redis 7.0.15 `src/replication.c` (`feedReplicationBuffer`, `incrementalTrimReplicationBacklog`).
 
-use super::slabs::Runs;
+use super::runs::Runs;
 use crate::profile::SizeClasses;
 use std::collections::VecDeque;
 
@@ -157,8 +157,7 @@ impl Backlog {
 
     /// Adds the blocks.
     pub(super) fn add_runs(&self, runs: &mut Runs) {
-        let count = self.blocks.len() as u64;
-        runs.add(self.charged - count * self.classes.class(LIST_NODE), count);
+        self.blocks.iter().for_each(|block| runs.add(block.capacity + BLOCK_HEADER, 1));
     }
 
     /// The index of the blocks, of which it holds one in 64 (B).  *measured*: 16 bytes for 52 blocks.

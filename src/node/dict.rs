@@ -39,6 +39,9 @@ const BUCKETS_PER_ENTRY: u64 = 64;
 /// Most keys drawn in one sample: `maxmemory-samples` is at most this.
 pub(crate) const MAX_SAMPLES: usize = 64;
 
+/// Bytes of a page (B).
+const PAGE: u64 = 4096;
+
 /// Thousandths of a percent.
 const WHOLE: u64 = 100_000;
 
@@ -48,6 +51,8 @@ pub(crate) struct Dict {
     /// The array in use, and the one that entries move to while rehashing.
     heads: [Vec<Slot>; 2],
     used: [u64; 2],
+    /// Entries that came straight into the array being filled.
+    added: u64,
     /// The next bucket of the first array to move; `None` when not rehashing.
     rehash_at: Option<usize>,
     layout: TableLayout,
@@ -74,6 +79,7 @@ impl Dict {
         Dict {
             heads: [Vec::new(), Vec::new()],
             used: [0; 2],
+            added: 0,
             rehash_at: None,
             layout: profile.table_layout,
             places: profile.table_layout.places(),
@@ -141,14 +147,17 @@ impl Dict {
         [self.heads[0].len() as u64, self.heads[1].len() as u64]
     }
 
-    /// Bytes of the array being filled in whose pages nothing stands yet (B).
+    /// Bytes of the array being filled in whose pages nothing stands yet (B): what has moved fills it from the front of each
+    /// half, what came straight into it lies anywhere.
     pub(crate) fn untouched_bytes(&self) -> u64 {
         let moved = self.rehash_at.unwrap_or(0) as u64;
         let [old, new] = self.array_sizes();
         if !self.rehashing() || old == 0 {
             return 0;
         }
-        new * self.bucket_bytes() * (old - moved.min(old)) / old
+        let bytes = new * self.bucket_bytes();
+        let missed = 1.0 - (PAGE as f64 / bytes as f64).min(1.0);
+        (bytes as f64 * (old - moved.min(old)) as f64 / old as f64 * missed.powf(self.added as f64)) as u64
     }
 
     /// Whether two arrays are alive.
@@ -221,7 +230,7 @@ impl Dict {
             return false;
         }
         self.heads[1] = array;
-        self.rehash_at = Some(0);
+        (self.rehash_at, self.added) = (Some(0), 0);
         true
     }
 
@@ -241,6 +250,7 @@ impl Dict {
         chain.set_next(slot, heads[bucket]);
         heads[bucket] = slot;
         self.used[table] += 1;
+        self.added += table as u64;
         if self.has_more() {
             self.note_inserted(slot, table, bucket, chain);
         }

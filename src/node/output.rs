@@ -12,7 +12,7 @@ use super::ledger::MemoryPart;
 use super::link::{ClientClass, Consumer, LimitWatch, LinkSetup, OutputLimit};
 use super::notice::{DisconnectReason, EventKind};
 use super::output_buffer::OutputBuffer;
-use super::slabs::Runs;
+use super::runs::Runs;
 use crate::profile::SizeClasses;
 use crate::units::{Micros, SimTime};
 
@@ -319,8 +319,7 @@ impl Node {
     /// Adds the blocks of reply lists, which are runs of pages of their own.
     pub(super) fn add_output_runs(&self, runs: &mut Runs) {
         for cohort in self.outputs.groups.iter().flat_map(|group| &group.cohorts) {
-            let (n, buffer) = (cohort.connections, &cohort.buffer);
-            runs.add(n * buffer.blocks_bytes(), n * buffer.blocks());
+            cohort.buffer.add_runs(cohort.connections, runs);
         }
     }
 

@@ -5,6 +5,7 @@
 //! spare.  So every block but the last is full, and blocks of one size that follow each other are kept as one entry.
 //! Source: redis 7.0.15 `src/networking.c` (`_addReplyToBuffer`, `_addReplyProtoToList`, `_writeToClient`).
 
+use super::runs::Runs;
 use crate::profile::SizeClasses;
 use std::collections::VecDeque;
 
@@ -112,9 +113,9 @@ impl OutputBuffer {
         self.reply_bytes + self.blocks * (LIST_NODE + BLOCK_HEADER)
     }
 
-    /// What the allocator has given out for the blocks alone (B).
-    pub(super) fn blocks_bytes(&self) -> u64 {
-        self.reply_bytes + self.blocks * BLOCK_HEADER
+    /// Adds the blocks of so many buffers like this one, which are runs of pages of their own.
+    pub(super) fn add_runs(&self, buffers: u64, runs: &mut Runs) {
+        self.list.iter().for_each(|blocks| runs.add(blocks.capacity + BLOCK_HEADER, buffers * blocks.count));
     }
 
     /// What the allocator has given out for the list (B).

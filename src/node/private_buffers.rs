@@ -5,7 +5,7 @@
 //! Source: redis 6.2 `src/replication.c` (`feedReplicationBacklog`, `replicationFeedSlaves`), `src/networking.c`
 //! (`_addReplyProtoToList`, `getClientOutputBufferMemoryUsage`).
 
-use super::slabs::Runs;
+use super::runs::Runs;
 use crate::profile::SizeClasses;
 
 /// Bytes of the reply buffer inside the client struct, filled first (B).  Source: `PROTO_REPLY_CHUNK_BYTES`.
@@ -98,7 +98,7 @@ impl PrivateBuffers {
         if self.ring > 0 {
             runs.add(self.classes.class(self.ring), 1);
         }
-        runs.add(self.blocks * (self.capacity + BLOCK_HEADER), self.blocks);
+        runs.add(self.capacity + BLOCK_HEADER, self.blocks);
     }
 
     /// What they cost in size classes (B).

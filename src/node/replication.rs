@@ -16,7 +16,7 @@ use super::child::{ChildEnd, ChildKind};
 use super::ledger::MemoryPart;
 use super::link::{ClientClass, Consumer, LimitWatch, LinkSetup, OutputLimit};
 use super::notice::EventKind;
-use super::slabs::Runs;
+use super::runs::Runs;
 use super::stream_buffer::StreamBuffer;
 use super::{Node, Role};
 use crate::profile::ReplicationBuffer;

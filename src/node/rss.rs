@@ -9,7 +9,8 @@ use super::Node;
 use super::keys::{Region, Sizes, Slot};
 use super::ledger::{KEYSPACE_PARTS, MemoryPart};
 use super::mean_field::MeanField;
-use super::slabs::{Place, Runs, Slabs};
+use super::runs::Runs;
+use super::slabs::{Place, Slabs};
 use crate::profile::{Allocator, CHUNK_HEADER, Fragmentation, TableLayout};
 
 /// Ids up to which regions are followed one by one.
@@ -87,11 +88,20 @@ impl Rss {
         let heap = if allocator == Allocator::Libc {
             Heap::HighWater(0)
         } else if ids <= EXACT_KEYS {
-            Heap::Exact { slabs: Slabs::new(cache_oblivious), places: Vec::new() }
+            let slabs = Slabs::new(cache_oblivious);
+            let slabs = if allocator == Allocator::System { slabs.coarse() } else { slabs };
+            Heap::Exact { slabs, places: Vec::new() }
         } else {
             Heap::MeanField(MeanField::default())
         };
         Rss { heap, blocks: MeanField::default(), alike: Alike::default(), process: ProcessMemory::of(allocator) }
+    }
+
+    /// What a server takes at its start lies before everything else (B).
+    pub(super) fn reserve(&mut self, startup: u64) {
+        if let Heap::Exact { slabs, .. } = &mut self.heap {
+            slabs.reserve(startup + self.process.active);
+        }
     }
 
     /// How the keys' memory is followed.
@@ -295,7 +305,7 @@ impl Node {
             Heap::HighWater(most) => *most = chunks.max(*most),
             Heap::Exact { slabs, .. } => {
                 slabs.tick(now_us);
-                slabs.set_runs(runs);
+                slabs.set_runs(&runs);
             }
             Heap::MeanField(field) => field.fit(),
         }
@@ -355,11 +365,21 @@ impl Node {
         }
     }
 
+    /// A command wrote a key, or a key went.
+    #[inline]
+    fn note_command_in_heap(&mut self) {
+        if let Heap::Exact { slabs, .. } = &mut self.rss.heap {
+            slabs.note_command();
+        }
+    }
+
     fn place_key(&mut self, slot: Slot, sizes: Sizes) {
+        self.note_command_in_heap();
         let [object, value] = self.regions.value_classes(sizes);
+        // Bytes before their object: they are its constructor's argument.  Source: `createRawStringObject`.
         for (region, class) in [
-            (Region::Object, object),
             (Region::Value, value),
+            (Region::Object, object),
             (Region::Key, self.regions.key(sizes)),
             (Region::Entry, self.regions.entry),
         ] {
@@ -378,6 +398,7 @@ impl Node {
     }
 
     fn displace_key(&mut self, slot: Slot) {
+        self.note_command_in_heap();
         let sizes = self.keys.entries[slot as usize].sizes;
         let [object, value] = self.regions.value_classes(sizes);
         for (region, class) in [
@@ -392,6 +413,7 @@ impl Node {
 
     /// A value was replaced; `in_place`: what keeps its class stays where it is.
     pub(super) fn note_replaced_in_heap(&mut self, slot: Slot, before: Sizes, in_place: bool) {
+        self.note_command_in_heap();
         let after = self.keys.entries[slot as usize].sizes;
         let (old, new) = (self.regions.value_classes(before), self.regions.value_classes(after));
         for ((region, from), to) in [Region::Object, Region::Value].into_iter().zip(old).zip(new) {
@@ -416,9 +438,9 @@ impl Node {
         if let Heap::Exact { slabs, .. } = &mut self.rss.heap {
             // Small arrays lie in slabs; which one does not matter, they are few.
             if made && bytes >= super::slabs::LARGE {
-                slabs.allocate(bytes);
+                slabs.allocate_array(bytes);
             } else if bytes >= super::slabs::LARGE {
-                slabs.free(bytes, 0);
+                slabs.free_array(bytes);
             }
         }
     }

@@ -1,241 +1,41 @@
 //! The allocator's slabs: which pages hold what, and which are given back.
 //!
 //! A small class is cut from slabs of a few pages.  A freed region goes to the thread cache, from there to its slab; an
-//! allocation takes the region freed last, else one of the current slab, else one of the oldest slab that has room.  A
-//! slab whose last region is freed gives its pages to the dirty pool, from which they decay within ten seconds.  So a
+//! allocation takes the region freed last, else one of the current slab, else one of the lowest slab that has room.  A
+//! slab whose last region is freed gives its pages back (see `extents`), from where they decay (see `decay`).  So a
 //! heap that shrinks keeps every slab in which one region lives: that is fragmentation.
 //!
-//! This is the exact model: it knows the slab of each region.  Source: jemalloc 5.3 `src/arena.c`, `src/tcache.c`,
-//! `src/decay.c`; dynamics specification, sections 5.1 to 5.3.
+//! This is the exact model: it knows the slab of each region.  The slabs of one class are in `slab_class`.  Source: jemalloc
+//! 5.3 `src/arena.c`, `src/bin.c`, `src/tcache.c`; dynamics specification, sections 5.1 to 5.3.
 
-use super::by_size::{OfSize, of_size};
-use std::collections::BTreeSet;
+use super::by_size::of_size;
+use super::decay::Decay;
+use super::extents::Extents;
+use super::runs::{Placed, Runs};
+use super::slab_class::{Class, bin_size};
+pub(super) use super::slab_class::{Place, slab_shape};
+use std::collections::VecDeque;
 
 /// Bytes of a page (B).
-const PAGE: u64 = 4096;
+pub(super) const PAGE: u64 = 4096;
 /// Smallest class that is a run of pages of its own (B).  Source: `SC_LARGE_MINCLASS`.
 pub(super) const LARGE: u64 = 16 << 10;
-/// Regions of a slab at most.  Source: `SLAB_MAXREGS`.
-const MOST_REGIONS: u64 = 512;
-/// Regions that a thread caches: twice those of a slab, within these.  Source: `opt_tcache_nslots_small_min` and `_max`.
-const CACHE_LEAST: usize = 20;
-const CACHE_MOST: usize = 200;
 /// Bytes that describe a slab (B).  Source: `edata_t`.
 const DESCRIPTOR: u64 = 128;
-/// A slab is sparse up to this share of the mean filling, in thousandths.  Source: `defragRealloc` hint, 1.125.
-const SPARSE_MILLI: u64 = 1125;
-/// Dirty pages are given back within this time (µs).  Source: `dirty_decay_ms`, default 10 s.
-const DECAY_US: u64 = 10_000_000;
-
-/// Where a region lies: the number of its slab; 0 for a large allocation, or none.
-pub(super) type Place = u32;
-
-/// A slab.
-#[derive(Debug, Clone, Copy)]
-struct Slab {
-    /// Regions given out, the thread cache's included.
-    live: u16,
-    serial: u32,
-}
-
-/// The slabs of one class.
-#[derive(Debug)]
-struct Class {
-    size: u64,
-    pages: u64,
-    regions: u16,
-    cache_limit: usize,
-    /// By place, less one.
-    slabs: Vec<Slab>,
-    /// Places of slabs that are gone, to be used again.
-    gone: Vec<Place>,
-    /// Slabs with room besides the current one, the oldest first: serial and place.
-    with_room: BTreeSet<(u32, Place)>,
-    current: Option<Place>,
-    /// Places of freed regions, the last freed last.
-    cache: Vec<Place>,
-    next_serial: u32,
-}
-
-impl OfSize for Class {
-    fn new(size: u64) -> Class {
-        let (pages, regions) = slab_shape(size);
-        Class {
-            size,
-            pages,
-            regions: regions as u16,
-            cache_limit: (2 * regions as usize).clamp(CACHE_LEAST, CACHE_MOST),
-            slabs: Vec::new(),
-            gone: Vec::new(),
-            with_room: BTreeSet::new(),
-            current: None,
-            cache: Vec::new(),
-            next_serial: 0,
-        }
-    }
-
-    fn size(&self) -> u64 {
-        self.size
-    }
-}
-
-impl Class {
-    fn slab(&mut self, place: Place) -> &mut Slab {
-        &mut self.slabs[place as usize - 1]
-    }
-
-    /// Takes a region from the slabs; `true`: from a new one.
-    fn take_region(&mut self) -> (Place, bool) {
-        if let Some(place) = self.current
-            && self.slab(place).live < self.regions
-        {
-            self.slab(place).live += 1;
-            return (place, false);
-        }
-        if let Some((_, place)) = self.with_room.pop_first() {
-            self.current = Some(place);
-            self.slab(place).live += 1;
-            return (place, false);
-        }
-        let slab = Slab { live: 1, serial: self.next_serial };
-        self.next_serial += 1;
-        let place = match self.gone.pop() {
-            Some(place) => {
-                *self.slab(place) = slab;
-                place
-            }
-            None => {
-                self.slabs.push(slab);
-                self.slabs.len() as Place
-            }
-        };
-        self.current = Some(place);
-        (place, true)
-    }
-
-    /// Allocates; returns the place and how many slabs were made for it.
-    fn allocate(&mut self) -> (Place, u64) {
-        if let Some(place) = self.cache.pop() {
-            return (place, 0);
-        }
-        let mut made = 0;
-        for _ in 0..(self.cache_limit / 2).max(1) {
-            let (place, new) = self.take_region();
-            made += u64::from(new);
-            self.cache.push(place);
-        }
-        // The first region of the refill is used first.
-        self.cache.reverse();
-        (self.cache.pop().unwrap_or(0), made)
-    }
-
-    /// Frees; returns how many slabs are gone by it.
-    fn free(&mut self, place: Place) -> u64 {
-        self.cache.push(place);
-        if self.cache.len() <= self.cache_limit {
-            return 0;
-        }
-        let oldest: Vec<Place> = self.cache.drain(..self.cache_limit / 2).collect();
-        oldest.into_iter().map(|place| u64::from(self.give_back(place))).sum()
-    }
-
-    /// Gives a region back to its slab; `true`: the slab is gone.
-    fn give_back(&mut self, place: Place) -> bool {
-        let regions = self.regions;
-        let slab = self.slab(place);
-        let was_full = slab.live == regions;
-        slab.live -= 1;
-        let (empty, serial) = (slab.live == 0, slab.serial);
-        if self.current == Some(place) {
-            return false;
-        }
-        if empty {
-            self.with_room.remove(&(serial, place));
-            self.gone.push(place);
-            return true;
-        }
-        if was_full {
-            let current = self.current.map(|current| (current, *self.slab(current)));
-            // A full slab that gets a hole and is older than the current one takes its part.
-            match current.filter(|(_, slab)| serial < slab.serial) {
-                Some((current, slab)) => {
-                    if slab.live < regions {
-                        self.with_room.insert((slab.serial, current));
-                    }
-                    self.current = Some(place);
-                }
-                None => {
-                    self.with_room.insert((serial, place));
-                }
-            }
-        }
-        false
-    }
-
-    /// Regions given out and slabs, of the slabs that have room and are not current.
-    fn filling(&self) -> (u64, u64) {
-        let live = self.with_room.iter().map(|&(_, place)| u64::from(self.slabs[place as usize - 1].live));
-        (live.sum(), self.with_room.len() as u64)
-    }
-
-    /// Whether a region is worth moving: its slab is not current, not full, and hardly fuller than the mean of its kind.
-    fn is_sparse(&self, place: Place, (live, slabs): (u64, u64)) -> bool {
-        let slab = self.slabs[place as usize - 1];
-        let full = slab.live == self.regions;
-        self.current != Some(place) && !full && u64::from(slab.live) * slabs * 1000 <= live * SPARSE_MILLI
-    }
-
-    /// Bytes of its free places: in the current slab and in those with room (B).
-    fn free_bytes(&self) -> u64 {
-        let open = self.with_room.iter().map(|&(_, place)| place).chain(self.current);
-        open.map(|place| u64::from(self.regions - self.slabs[place as usize - 1].live)).sum::<u64>() * self.size
-    }
-
-    /// Slabs that hold something, or are current.
-    fn alive(&self) -> u64 {
-        (self.slabs.len() - self.gone.len()) as u64
-    }
-}
-
-/// Pages of a slab of a class, and regions in it: the fewest pages that the class divides.
-pub(super) fn slab_shape(size: u64) -> (u64, u64) {
-    let fits = |pages: &u64| (pages * PAGE).is_multiple_of(size);
-    let pages = (1..=7).find(fits).unwrap_or(1);
-    (pages, (pages * PAGE / size).min(MOST_REGIONS))
-}
-
-/// Pages freed at one time.
-#[derive(Debug, Clone, Copy)]
-struct Freed {
-    at_us: u64,
-    pages: u64,
-}
-
-/// Large allocations beside the keys': blocks of buffers, each a run of pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Runs {
-    /// Bytes of their classes (B).
-    pub(super) bytes: u64,
-    /// How many.
-    pub(super) count: u64,
-}
-
-impl Runs {
-    /// Adds allocations of `bytes` in all; those of a small class are none.
-    pub(super) fn add(&mut self, bytes: u64, count: u64) {
-        if bytes >= LARGE * count {
-            self.bytes += bytes;
-            self.count += count;
-        }
-    }
-
-    fn pages(self, cache_oblivious: bool) -> u64 {
-        self.bytes / PAGE + if cache_oblivious { self.count } else { 0 }
-    }
-}
+/// Calls into the arena, on the average, after which a thread looks at the clock.  Source: `ARENA_DECAY_NTICKS_PER_UPDATE`.
+const LOOKS_EVERY: u64 = 1000;
+/// The thread cache looks at one class after each so many bytes allocated, and freed (B).  Source: `opt_tcache_gc_incr_bytes`.
+const LOOK_AFTER_BYTES: u64 = 64 << 10;
+/// Classes that it looks at in turn: those of quantum 8, and large ones up to 32 KiB.  Source: `nhbins`.
+const CACHED_CLASSES: usize = 44;
+/// Classes that quantum 16 does not have (B).
+const FINE: [u64; 3] = [24, 40, 56];
+/// What a command that writes a key allocates and frees again (B): its arguments' array, its name and the key, as objects.
+/// *assumed*: keys of up to 28 bytes, and one command for each key written or gone; others are not counted.
+const COMMAND_BYTES: u64 = 96;
 
 /// Everything that the allocator holds for the keys.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Slabs {
     /// By rising size.
     classes: Vec<Class>,
@@ -244,40 +44,70 @@ pub(super) struct Slabs {
     /// Pages of small slabs.
     slab_pages: u64,
     /// What buffers have of the same pool.
-    runs: Runs,
-    /// Pages that hold nothing and are still resident.
-    dirty: u64,
-    freed: Vec<Freed>,
+    placed: Placed,
+    /// Bucket arrays of 16 KiB or more, the oldest first: bytes and place.
+    arrays: VecDeque<(u64, Place)>,
+    extents: Extents,
+    decay: Decay,
+    /// Pages that lie before everything else, counted elsewhere.
+    reserved: u64,
+    /// Bytes allocated, and freed, since the thread cache looked at a class (B).
+    moved_bytes: [u64; 2],
+    /// The class that it looks at next.
+    next_look: usize,
+    /// Calls into the arena since the thread looked at the clock.
+    calls: u64,
     now_us: u64,
     /// The most slabs there were.
     most_slabs: u64,
     /// Large allocations take a page more each.
     cache_oblivious: bool,
+    /// Classes are those of quantum 16.
+    coarse: bool,
 }
 
 impl Slabs {
     pub(super) fn new(cache_oblivious: bool) -> Slabs {
-        Slabs { cache_oblivious, ..Slabs::default() }
+        Slabs {
+            classes: Vec::new(),
+            large_pages: 0,
+            slab_pages: 0,
+            placed: Placed::default(),
+            arrays: VecDeque::new(),
+            extents: Extents::new(u64::from(cache_oblivious)),
+            decay: Decay::default(),
+            reserved: 0,
+            moved_bytes: [0; 2],
+            next_look: 0,
+            calls: 0,
+            now_us: 0,
+            most_slabs: 0,
+            cache_oblivious,
+            coarse: false,
+        }
     }
 
-    fn class(&mut self, size: u64) -> &mut Class {
-        of_size(&mut self.classes, size)
+    /// The same with the classes of quantum 16.
+    pub(super) fn coarse(self) -> Slabs {
+        Slabs { coarse: true, ..self }
+    }
+
+    /// What is not followed here, and lies before everything else (B).  *assumed*: one run, which stays.
+    pub(super) fn reserve(&mut self, bytes: u64) {
+        self.reserved = bytes.div_ceil(PAGE);
+        self.extents.allocate(self.reserved);
     }
 
     fn large(&self, size: u64) -> u64 {
         size / PAGE + u64::from(self.cache_oblivious)
     }
 
-    /// Takes pages, those that are dirty first.
-    fn take_pages(&mut self, pages: u64) {
-        self.dirty -= pages.min(self.dirty);
-    }
-
-    fn give_pages(&mut self, pages: u64) {
-        self.dirty += pages;
-        match self.freed.last_mut() {
-            Some(last) if last.at_us == self.now_us => last.pages += pages,
-            _ => self.freed.push(Freed { at_us: self.now_us, pages }),
+    /// Counts calls into the arena.
+    fn count_calls(&mut self, calls: u64) {
+        self.calls += calls;
+        if self.calls >= LOOKS_EVERY {
+            self.calls %= LOOKS_EVERY;
+            self.decay.look(self.now_us, self.extents.dirty_pages());
         }
     }
 
@@ -289,17 +119,24 @@ impl Slabs {
         if size >= LARGE {
             let pages = self.large(size);
             self.large_pages += pages;
-            self.take_pages(pages);
-            return 0;
+            self.count_calls(1);
+            self.count_bytes(0, size);
+            return self.extents.allocate(pages);
         }
-        let class = self.class(size);
-        let (place, made) = class.allocate();
-        if made > 0 {
-            let pages = made * class.pages;
-            self.slab_pages += pages;
-            self.take_pages(pages);
-            self.most_slabs = self.most_slabs.max(self.classes.iter().map(Class::alive).sum());
-        }
+        let class = of_size(&mut self.classes, size);
+        let place = match class.pop() {
+            Some(place) => place,
+            None => {
+                let (place, made) = class.refill(&mut self.extents);
+                if made > 0 {
+                    self.slab_pages += made * class.pages;
+                    self.most_slabs = self.most_slabs.max(self.classes.iter().map(Class::alive).sum());
+                }
+                self.count_calls(1);
+                place
+            }
+        };
+        self.count_bytes(0, size);
         place
     }
 
@@ -311,46 +148,113 @@ impl Slabs {
         if size >= LARGE {
             let pages = self.large(size);
             self.large_pages -= pages;
-            self.give_pages(pages);
-            return;
+            self.extents.free(place, pages);
+            self.count_calls(1);
+            return self.count_bytes(1, size);
         }
-        let class = self.class(size);
-        let gone = class.free(place);
-        if gone > 0 {
-            let pages = gone * class.pages;
-            self.slab_pages -= pages;
-            self.give_pages(pages);
+        let class = of_size(&mut self.classes, size);
+        if class.push(place) {
+            let count = class.cache_limit / 2;
+            self.flush(size, count);
+        }
+        self.count_bytes(1, size);
+    }
+
+    /// The oldest regions of a thread cache go back to their slabs.
+    fn flush(&mut self, size: u64, count: usize) {
+        let class = of_size(&mut self.classes, size);
+        let (gone, pages) = (class.flush(count), class.pages);
+        self.slab_pages -= gone.len() as u64 * pages;
+        gone.into_iter().for_each(|first| self.extents.free(first, pages));
+        self.count_calls(count as u64);
+    }
+
+    /// Counts bytes allocated (0) or freed (1).
+    #[inline]
+    fn count_bytes(&mut self, which: usize, bytes: u64) {
+        self.moved_bytes[which] += bytes;
+        if self.moved_bytes[which] >= LOOK_AFTER_BYTES {
+            self.moved_bytes[which] %= LOOK_AFTER_BYTES;
+            self.look_at_cache();
         }
     }
 
-    /// Time passes: dirty pages decay along a smoothstep curve.
+    /// A command wrote a key, or a key went.
+    #[inline]
+    pub(super) fn note_command(&mut self) {
+        self.count_bytes(0, COMMAND_BYTES);
+        self.count_bytes(1, COMMAND_BYTES);
+    }
+
+    /// The thread cache looks at the next class.  Source: `tcache_gc_event`.
+    #[inline(never)]
+    fn look_at_cache(&mut self) {
+        let mut size = bin_size(self.next_look);
+        self.next_look = (self.next_look + 1) % CACHED_CLASSES;
+        while self.coarse && FINE.contains(&size) {
+            size = bin_size(self.next_look);
+            self.next_look += 1;
+        }
+        let Ok(at) = self.classes.binary_search_by_key(&size, |class| class.size) else { return };
+        let unused = self.classes[at].unused();
+        if unused > 0 {
+            self.flush(size, unused);
+        }
+    }
+
+    /// A bucket array of 16 KiB or more was made.
+    pub(super) fn allocate_array(&mut self, bytes: u64) {
+        let place = self.allocate(bytes);
+        self.arrays.push_back((bytes, place));
+    }
+
+    /// The oldest bucket array of a size was freed.  *assumed*: of two tables' arrays of one size the older goes first.
+    pub(super) fn free_array(&mut self, bytes: u64) {
+        if let Some(at) = self.arrays.iter().position(|&(other, _)| other == bytes)
+            && let Some((_, place)) = self.arrays.remove(at)
+        {
+            self.free(bytes, place);
+        }
+    }
+
+    /// Time passes: dirty pages decay.
     pub(super) fn tick(&mut self, now_us: u64) {
         self.now_us = now_us;
-        self.freed.retain(|freed| now_us.saturating_sub(freed.at_us) < DECAY_US);
-        let limit: f64 = self.freed.iter().map(|f| f.pages as f64 * still_held(now_us.saturating_sub(f.at_us))).sum();
-        self.dirty = self.dirty.min(limit as u64);
+        if let Some(limit) = self.decay.work(now_us, self.extents.dirty_pages()) {
+            self.extents.decay_to(limit);
+            self.decay.sleep(now_us, self.extents.dirty_pages());
+        }
     }
 
-    /// Every region was freed, and every page given back; buffers stay.
+    /// Every region was freed, and every page given back; buffers stay, in new places.
     pub(super) fn clear(&mut self) {
-        let (now_us, most_slabs, runs) = (self.now_us, self.most_slabs, self.runs);
-        *self = Slabs { now_us, most_slabs, runs, ..Slabs::new(self.cache_oblivious) };
+        let (now_us, most_slabs, reserved, runs) = (self.now_us, self.most_slabs, self.reserved, self.placed.runs());
+        *self = Slabs { now_us, most_slabs, coarse: self.coarse, ..Slabs::new(self.cache_oblivious) };
+        self.reserve(reserved * PAGE);
+        self.set_runs(&runs);
     }
 
-    /// Buffers have so many runs now: what they have more comes from the pool, what they have less goes to it.
-    pub(super) fn set_runs(&mut self, runs: Runs) {
-        let (before, after) = (self.runs.pages(self.cache_oblivious), runs.pages(self.cache_oblivious));
-        self.runs = runs;
-        if after > before {
-            self.take_pages(after - before);
-        } else if before > after {
-            self.give_pages(before - after);
+    /// Buffers have so many runs now: what they have less is freed, the oldest first, what they have more is allocated.
+    pub(super) fn set_runs(&mut self, runs: &Runs) {
+        let pad = u64::from(self.cache_oblivious);
+        for (class, count) in self.placed.fewer(runs) {
+            for first in self.placed.take_oldest(class, count) {
+                self.extents.free(first, class / PAGE + pad);
+                self.count_calls(1);
+            }
+        }
+        for (class, count) in self.placed.more(runs) {
+            for _ in 0..count {
+                self.placed.push(class, self.extents.allocate(class / PAGE + pad));
+                self.count_calls(1);
+            }
         }
     }
 
     /// Bytes that buffers asked for in runs, and bytes of the pages of those runs (B).
     pub(super) fn runs(&self) -> (u64, u64) {
-        (self.runs.bytes, self.runs.pages(self.cache_oblivious) * PAGE)
+        let (bytes, count) = self.placed.total();
+        (bytes, bytes + if self.cache_oblivious { count * PAGE } else { 0 })
     }
 
     /// How full the slabs of each class are, for [`Slabs::defrag`].
@@ -366,24 +270,23 @@ impl Slabs {
         if place == 0 || !class.is_sparse(place, filling) {
             return None;
         }
-        let (to, new) = class.take_region();
+        let (to, new) = class.take_region(&mut self.extents);
         let gone = class.give_back(place);
         let pages = class.pages;
         if new {
             self.slab_pages += pages;
-            self.take_pages(pages);
         }
-        if gone {
+        if let Some(first) = gone {
             self.slab_pages -= pages;
-            self.give_pages(pages);
+            self.extents.free(first, pages);
         }
+        self.count_calls(2);
         Some(to)
     }
 
     /// `MEMORY PURGE`: dirty pages go back at once.
     pub(super) fn purge(&mut self) {
-        self.dirty = 0;
-        self.freed.clear();
+        self.extents.decay_to(0);
     }
 
     /// Bytes that thread caches hold (B).
@@ -403,7 +306,7 @@ impl Slabs {
 
     /// Bytes of dirty pages (B).
     pub(super) fn dirty_bytes(&self) -> u64 {
-        self.dirty * PAGE
+        self.extents.dirty_pages() * PAGE
     }
 
     /// Bytes that describe slabs (B).
@@ -417,25 +320,10 @@ impl Slabs {
     }
 }
 
-/// Share of dirty pages that is still held after a time.  Source: `smoothstep`, 1 − (6x⁵ − 15x⁴ + 10x³).
-fn still_held(age_us: u64) -> f64 {
-    let x = (age_us as f64 / DECAY_US as f64).clamp(0.0, 1.0);
-    1.0 - x * x * x * (x * (6.0 * x - 15.0) + 10.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rand::{RngExt, SeedableRng};
-
-    #[test]
-    fn slabs_have_the_documented_shapes() {
-        for (size, pages, regions) in
-            [(8, 1, 512), (16, 1, 256), (24, 3, 512), (32, 1, 128), (48, 3, 256), (224, 7, 128), (14336, 7, 2)]
-        {
-            assert_eq!(slab_shape(size), (pages, regions), "{size}");
-        }
-    }
 
     #[test]
     fn a_random_half_deleted_keeps_every_slab_and_a_sequential_one_frees_half() {
@@ -461,20 +349,30 @@ mod tests {
         }
     }
 
+    /// Lets time pass in steps of cron.
+    fn pass(slabs: &mut Slabs, from_us: u64, to_us: u64) {
+        (from_us..=to_us).step_by(100_000).for_each(|now_us| slabs.tick(now_us));
+    }
+
     #[test]
-    fn dirty_pages_decay_within_ten_seconds_or_are_purged() {
+    fn dirty_pages_decay_or_are_purged_and_huge_ones_go_at_once() {
         let mut slabs = Slabs::new(true);
-        slabs.allocate(1 << 20);
-        slabs.free(1 << 20, 0);
+        let place = slabs.allocate(1 << 20);
+        slabs.free(1 << 20, place);
         assert_eq!(slabs.dirty_bytes(), (256 + 1) * PAGE);
-        slabs.tick(5_000_000);
-        assert_eq!(slabs.dirty_bytes(), 257 / 2 * PAGE);
-        slabs.tick(10_000_000);
+        // A few pages wait for the thread that sleeps for ten seconds, and then decay.
+        pass(&mut slabs, 0, 9_000_000);
+        assert_eq!(slabs.dirty_bytes(), 257 * PAGE);
+        pass(&mut slabs, 9_000_000, 31_000_000);
         assert_eq!(slabs.dirty_bytes(), 0);
-        slabs.allocate(1 << 20);
-        slabs.free(1 << 20, 0);
+        let place = slabs.allocate(1 << 20);
+        slabs.free(1 << 20, place);
         slabs.purge();
         assert_eq!(slabs.dirty_bytes(), 0);
+        let place = slabs.allocate(8 << 20);
+        assert_eq!((place, slabs.active_bytes()), (0, (8 << 20) + PAGE));
+        slabs.free(8 << 20, place);
+        assert_eq!((slabs.dirty_bytes(), slabs.active_bytes()), (0, 0));
     }
 
     #[test]
@@ -482,49 +380,101 @@ mod tests {
         for (cache_oblivious, more) in [(true, 100 * PAGE), (false, 0)] {
             let mut slabs = Slabs::new(cache_oblivious);
             let mut runs = Runs::default();
-            runs.add(100 * 20_480, 100);
+            runs.add(20_480, 100);
             // A small class has slabs, not runs.
             runs.add(4096, 1);
-            slabs.set_runs(runs);
+            slabs.set_runs(&runs);
             assert_eq!(slabs.runs(), (100 * 20_480, 100 * 20_480 + more));
             slabs.tick(1_000_000);
-            slabs.set_runs(Runs::default());
+            slabs.set_runs(&Runs::default());
             assert_eq!((slabs.runs(), slabs.dirty_bytes()), ((0, 0), 100 * 20_480 + more));
             // The keys take these pages first.
             slabs.allocate(1 << 20);
             assert_eq!(slabs.dirty_bytes(), 100 * 20_480 + more - slabs.active_bytes());
-            slabs.tick(11_000_000);
+            pass(&mut slabs, 1_000_000, 31_000_000);
             assert_eq!(slabs.dirty_bytes(), 0);
         }
     }
 
-    /// The oracle: every slab as a list of regions, scanned.
+    #[test]
+    fn arrays_are_freed_by_size() {
+        let mut slabs = Slabs::new(false);
+        slabs.allocate_array(1 << 20);
+        slabs.allocate_array(2 << 20);
+        slabs.free_array(1 << 20);
+        assert_eq!((slabs.active_bytes(), slabs.dirty_bytes()), (2 << 20, 1 << 20));
+    }
+
+    /// The oracle: every slab of one page as its number and free regions, in a list that is scanned.
     #[derive(Default)]
     struct Literal {
-        /// Serial and free regions, by age.
+        /// By rising number.
         slabs: Vec<(u32, u16)>,
         current: Option<u32>,
         cache: Vec<u32>,
-        serial: u32,
+        /// Pages that slabs left.
+        left: Vec<u32>,
+        pages: u32,
+        /// Bytes allocated, and freed.
+        bytes: [u64; 2],
+        looks: u64,
+        low_water: usize,
+        refilled: bool,
+        halvings: u32,
     }
 
     impl Literal {
         const REGIONS: u16 = 128;
 
-        fn allocate(&mut self) -> u32 {
-            if let Some(serial) = self.cache.pop() {
-                return serial;
+        /// A new slab takes the lowest page that was left, else one more.
+        fn make(&mut self) -> usize {
+            let lowest = (0..self.left.len()).min_by_key(|&at| self.left[at]);
+            let page = lowest.map(|at| self.left.remove(at)).unwrap_or_else(|| {
+                self.pages += 1;
+                self.pages
+            });
+            let at = self.slabs.iter().take_while(|slab| slab.0 < page).count();
+            self.slabs.insert(at, (page, Self::REGIONS));
+            at
+        }
+
+        /// Each 64 KiB one of 44 classes is looked at; this one is the fourth.
+        fn count(&mut self, which: usize) {
+            self.bytes[which] += 32;
+            if !self.bytes[which].is_multiple_of(65_536) {
+                return;
             }
+            self.looks += 1;
+            if self.looks % 44 != 4 {
+                return;
+            }
+            let unused = self.low_water - self.low_water / 4;
+            if unused > 0 {
+                self.halvings = (self.halvings + 1).min(7);
+                self.give_back(unused);
+            } else if std::mem::take(&mut self.refilled) {
+                self.halvings = (self.halvings - 1).max(1);
+            }
+            self.low_water = self.cache.len();
+        }
+
+        fn allocate(&mut self) -> u32 {
+            let page = self.take();
+            self.low_water = self.low_water.min(self.cache.len());
+            self.count(0);
+            page
+        }
+
+        fn take(&mut self) -> u32 {
+            if let Some(page) = self.cache.pop() {
+                return page;
+            }
+            (self.refilled, self.low_water) = (true, 0);
             let mut taken = Vec::new();
-            for _ in 0..100 {
-                let has_room = |s: &(u32, u16)| s.1 > 0;
+            for _ in 0..200 >> self.halvings {
                 let found = self.slabs.iter().position(|s| Some(s.0) == self.current && s.1 > 0);
-                let found = found.or_else(|| self.slabs.iter().position(|s| Some(s.0) != self.current && has_room(s)));
-                let at = found.unwrap_or_else(|| {
-                    self.slabs.push((self.serial, Self::REGIONS));
-                    self.serial += 1;
-                    self.slabs.len() - 1
-                });
+                let found = found.or_else(|| self.slabs.iter().position(|s| s.1 > 0));
+                let at = found.unwrap_or_else(|| self.make());
                 self.slabs[at].1 -= 1;
                 self.current = Some(self.slabs[at].0);
                 taken.push(self.slabs[at].0);
@@ -533,40 +483,47 @@ mod tests {
             self.cache.pop().expect("refilled")
         }
 
-        fn free(&mut self, serial: u32) {
-            self.cache.push(serial);
-            if self.cache.len() <= 200 {
-                return;
+        fn free(&mut self, page: u32) {
+            self.cache.push(page);
+            if self.cache.len() > 200 {
+                self.give_back(100);
             }
-            for serial in self.cache.drain(..100) {
-                let at = self.slabs.iter().position(|s| s.0 == serial).expect("alive");
+            self.count(1);
+        }
+
+        fn give_back(&mut self, count: usize) {
+            let oldest: Vec<u32> = self.cache.drain(..count).collect();
+            self.low_water = self.low_water.min(self.cache.len());
+            let mut left = Vec::new();
+            for page in oldest {
+                let at = self.slabs.iter().position(|s| s.0 == page).expect("alive");
                 self.slabs[at].1 += 1;
-                if self.current == Some(serial) {
-                    continue;
-                }
                 if self.slabs[at].1 == Self::REGIONS {
                     self.slabs.remove(at);
-                } else if self.slabs[at].1 == 1 && self.current.is_some_and(|current| serial < current) {
-                    self.current = Some(serial);
+                    self.current = self.current.filter(|&current| current != page);
+                    left.push(page);
+                } else if self.slabs[at].1 == 1 && self.current.is_some_and(|current| page < current) {
+                    self.current = Some(page);
                 }
             }
+            self.left.extend(left);
         }
     }
 
     #[test]
     fn places_agree_with_a_literal_list_of_slabs() {
         let mut rng = rand_xoshiro::Xoshiro256PlusPlus::seed_from_u64(3);
-        let (mut slabs, mut literal) = (Slabs::new(false), Literal::default());
+        let (mut slabs, mut literal) = (Slabs::new(false), Literal { halvings: 1, ..Literal::default() });
         let mut held: Vec<(Place, u32)> = Vec::new();
-        for step in 0..60_000 {
+        for step in 0..300_000 {
             // Grows, shrinks, grows again.
-            let grows = rng.random::<f64>() < if (20_000..40_000).contains(&step) { 0.3 } else { 0.7 };
+            let grows = rng.random::<f64>() < if (100_000..200_000).contains(&step) { 0.3 } else { 0.7 };
             if grows || held.is_empty() {
                 held.push((slabs.allocate(32), literal.allocate()));
             } else {
-                let (place, serial) = held.swap_remove(rng.random_range(0..held.len()));
+                let (place, page) = held.swap_remove(rng.random_range(0..held.len()));
                 slabs.free(32, place);
-                literal.free(serial);
+                literal.free(page);
             }
             assert_eq!(slabs.slab_pages, literal.slabs.len() as u64, "step {step}");
         }

@@ -2,7 +2,7 @@
 
 use super::backlog::Backlog;
 use super::private_buffers::PrivateBuffers;
-use super::slabs::Runs;
+use super::runs::Runs;
 use crate::profile::{ReplicationBuffer, SizeClasses};
 
 /// The stream of replication as the server keeps it.
