@@ -48,7 +48,7 @@ pub(super) type Places = [Place; 5];
 #[derive(Debug)]
 pub(super) enum Heap {
     /// Region by region; by slot.
-    Exact { slabs: Slabs, places: Vec<Places> },
+    Exact { slabs: Box<Slabs>, places: Vec<Places> },
     /// Class by class.
     MeanField(MeanField),
     /// glibc's heap: the most that chunks ever took, since freed chunks are used again and only the heap's end is given
@@ -90,7 +90,7 @@ impl Rss {
         } else if ids <= EXACT_KEYS {
             let slabs = Slabs::new(cache_oblivious);
             let slabs = if allocator == Allocator::System { slabs.coarse() } else { slabs };
-            Heap::Exact { slabs, places: Vec::new() }
+            Heap::Exact { slabs: Box::new(slabs), places: Vec::new() }
         } else {
             Heap::MeanField(MeanField::default())
         };
