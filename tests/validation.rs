@@ -178,3 +178,13 @@ fn eviction_on_redis_6_2_and_expiry_on_valkey_9_1() {
     check("eviction.redis-6.2.14-libc.jsonl", 1);
     check("expiry.valkey-9.1.2-debian.jsonl", 1);
 }
+
+#[test]
+fn mechanisms_of_the_projects_own_script() {
+    for server in ["redis-7.0.15-debian", "valkey-9.1.2-debian"] {
+        let file = format!("mechanisms.{server}.jsonl");
+        for (kind, cases) in [("purge", 3), ("aof", 3), ("full-sync", 3), ("soft-limit", 4), ("clients", 2)] {
+            check_kind(&file, kind, cases);
+        }
+    }
+}

@@ -67,6 +67,12 @@ impl Node {
             self.active_expire_cycle(Cycle::Fast);
         }
         self.run_eviction_timer();
+        self.flush_propagated();
+    }
+
+    /// What was propagated goes to the append-only file, and to replicas.
+    #[inline]
+    pub fn flush_propagated(&mut self) {
         if self.propagates() {
             self.flush_aof();
             self.feed_replicas();

@@ -258,6 +258,7 @@ impl Node {
                 setup.ids.iter().map(|&ids| ids as usize).sum(),
                 setup.allocator,
                 setup.allocator == Allocator::System || profile.cache_oblivious,
+                profile.process.of(setup.allocator),
             ),
             host: host::Host { setup: setup.host, ..host::Host::default() },
             startup: info::startup_memory(profile, setup.allocator, &setup.config),

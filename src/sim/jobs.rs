@@ -97,6 +97,8 @@ impl Job {
             if !self.step(now, node, family, rng) {
                 return (made, true);
             }
+            // Whoever does this waits for the reply before the next command.
+            node.flush_propagated();
             made += 1;
         }
         self.carried -= made as f64;

@@ -6,7 +6,7 @@ use super::pubsub;
 use super::translate::{self, Translation, translate};
 use crate::profile::{Profile, QueryBuffer, TableLayout};
 use crate::record::{Run, Sample};
-use crate::scenario;
+use crate::scenario::{self, View};
 use crate::sim;
 use serde_json::Value;
 use std::path::Path;
@@ -148,14 +148,19 @@ fn outcome(measurement: &Measurement) -> Result<Vec<Figure>, String> {
         "replica" => super::replica::figures(measurement, &run),
         "churn" => super::churn::figures(measurement, &run),
         "pubsub" => pubsub::figures(measurement, &translation, &run),
-        _ => Err("not modelled yet".to_owned()),
+        _ => super::mechanisms::figures(measurement, &translation, &run),
     }
 }
 
 pub(super) fn simulate(name: &str, translation: &Translation) -> Result<Run, String> {
+    simulate_seen_from(name, translation, View::Primary)
+}
+
+pub(super) fn simulate_seen_from(name: &str, translation: &Translation, view: View) -> Result<Run, String> {
     let input = scenario::Input { name, text: &translation.toml, overrides: &[], base: Path::new(".") };
-    let scenario = scenario::parse(&input, &|_| Err(std::io::ErrorKind::NotFound.into()))
+    let mut scenario = scenario::parse(&input, &|_| Err(std::io::ErrorKind::NotFound.into()))
         .map_err(|error| format!("no scenario: {error}"))?;
+    scenario.view = view;
     sim::run_one(&scenario, 0, OBSERVER, &sim::Unwatched).map_err(|_| "interrupted".to_owned())
 }
 

@@ -12,6 +12,7 @@ mod example;
 mod grow;
 mod judge;
 pub mod measurement;
+mod mechanisms;
 mod pubsub;
 mod replica;
 mod table;

@@ -1,0 +1,96 @@
+//! Kind `aof`: keys are written over while the append-only file is rewritten once.
+
+use super::super::measurement::Measurement;
+use super::super::translate::keyspace;
+use super::{
+    COW_FLOOR, COW_SHARE, Figure, PEAK_SHARE, USED_MEMORY_FLOOR, USED_SHARE, child_life, figure, number, popularity,
+    seen,
+};
+use crate::node::ledger::MemoryPart;
+use crate::record::Run;
+use std::fmt::Write as _;
+
+/// Keys are loaded this fast, then the server rests (keys a second; s).
+const LOAD_RATE: f64 = 100_000.0;
+const RESTS_SECONDS: f64 = 1.5;
+/// After the writes the script waits for this long before it reads (s).  Source: `run_aof`.
+const READS_AFTER: f64 = 1.2;
+/// Largest error of the file's size, as a share.
+const SIZE_SHARE: f64 = 0.01;
+
+/// When writing begins (s).
+fn begin(measurement: &Measurement) -> Option<f64> {
+    Some(measurement.case.number("n")? / LOAD_RATE + RESTS_SECONDS)
+}
+
+/// How long the child lived (s): until half way between the last reading that saw it and the next.
+fn child_seconds(measurement: &Measurement) -> Option<f64> {
+    let (timeline, begun) = (measurement.timeline(), measurement.seen("begun")?);
+    let lives = |row| number(row, "aof_rewrite_in_progress") == Some(1.0);
+    let last = timeline.iter().rposition(lives)?;
+    let ended = timeline.get(last + 1).and_then(|row| number(row, "t")).or_else(|| measurement.seen("end.t"))?;
+    Some(child_life(begun, (number(&timeline[last], "t")? + ended) / 2.0))
+}
+
+/// The scenario of a measurement.  Rate reached, and begin and length of the rewrite are inputs.
+pub(super) fn translate(measurement: &Measurement, toml: &mut String) -> Option<()> {
+    let (case, begin) = (&measurement.case, begin(measurement)?);
+    let keys = case.number("n")?;
+    let (writes, wall) = (measurement.seen("writes")?, measurement.seen("wall")?);
+    let _ = writeln!(toml, "duration = \"{:.0}ms\"\nsample-interval = \"100ms\"", (begin + wall + READS_AFTER) * 1e3);
+    keyspace(case, keys, toml)?;
+    let _ = writeln!(
+        toml,
+        "\n[[event]]\nat = 0\nkind = \"fill\"\nkeyspace = \"k\"\nkeys = {keys}\nrate = {LOAD_RATE}\n\n\
+         [[event]]\nat = \"{:.0}ms\"\nkind = \"aof-rewrite\"\nduration = \"{:.0}ms\"\n\n\
+         [[traffic]]\nkeyspace = \"k\"\nrate = {}\narrivals = \"deterministic\"\npopularity = \"{}\"\n\
+         commands = {{ SET = 1 }}\nclients = \"load\"\nfrom = \"{:.0}ms\"\nuntil = \"{:.0}ms\"\n\n\
+         [[clients]]\nname = \"load\"\npipeline = {}",
+        (begin + measurement.seen("begun")?) * 1e3,
+        child_seconds(measurement)? * 1e3,
+        writes / wall,
+        popularity(case),
+        begin * 1e3,
+        (begin + wall) * 1e3,
+        case.number("burst")?
+    );
+    Some(())
+}
+
+/// Sizes of the file, the buffer, copies, and memory.
+pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, String> {
+    let persistence = &run.end.persistence;
+    // What the measuring client itself takes is no part of the prediction.
+    let settled = begin(measurement).and_then(|at| super::before(run, at)).ok_or("the run is too short")?;
+    let observed = seen(measurement, "before.used_memory")? - settled.used_memory as f64;
+    let end = |name: &str, predicted: u64, share, floor| {
+        Ok::<_, String>(figure(
+            &format!("end.{name}"),
+            seen(measurement, &format!("end.{name}"))?,
+            predicted as f64,
+            share,
+            floor,
+        ))
+    };
+    let buffer = run.peak.parts[MemoryPart::AofBuffer as usize] as f64;
+    Ok(vec![
+        end("aof_current_size", persistence.aof_current_size, SIZE_SHARE, 0.0)?,
+        end("aof_base_size", persistence.aof_base_size, SIZE_SHARE, 0.0)?,
+        figure("largest mem_aof_buffer", seen(measurement, "largest_mem_aof_buffer")?, buffer, PEAK_SHARE, 0.0),
+        end("aof_last_cow_size", persistence.aof_last_cow_size, COW_SHARE, COW_FLOOR)?,
+        figure(
+            "end.used_memory",
+            seen(measurement, "end.used_memory")?,
+            run.end.used_memory as f64 + observed,
+            USED_SHARE,
+            USED_MEMORY_FLOOR,
+        ),
+        figure(
+            "end.used_memory_peak",
+            seen(measurement, "end.used_memory_peak")?,
+            run.end.used_memory_peak as f64 + observed,
+            PEAK_SHARE,
+            USED_MEMORY_FLOOR,
+        ),
+    ])
+}
