@@ -239,7 +239,7 @@ def run_aof(case, srv, _):
             begun = round(time.time() - t0, 3)
         if (done + case["burst"]) / case["rate"] <= now:
             commands = [set_key(case, next(ids), 1) for _ in range(case["burst"])]
-            reads = now >= last + 0.1
+            reads = now >= last + 0.05
             c.send(b"".join(commands + ([encode("INFO", "everything")] if reads else [])))
             for _ in commands:
                 c.reply()

@@ -20,6 +20,8 @@ pub(super) const PROFILE: Profile = Profile {
     // measured: Debian's package runs with jemalloc 5.3.1: SETRANGE of 33 000 bytes costs 36 864, not 40 960
     system_large_by_page: true,
     startup: ByAllocator { bundled: 904_408, system: 922_048, libc: 979_840 },
+    // measured: Debian's 9.1.2: a child that saves values of 100 kB keeps sharing all of them (7.0.15, 8.0.2: fewer and fewer)
+    child_dismisses: false,
     // measured: Debian's 9.1.2, median of 55 idle servers
     process: ByAllocator { system: 10_097_000, ..super::redis_7_0::PROFILE.process },
     // measured: `databases 1` starts with no less; a database is made on first use
