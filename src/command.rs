@@ -56,6 +56,8 @@ pub enum Command {
     HIncrBy,
     /// Set the TTL of a hash field.
     HExpire,
+    /// Remove the TTL of a hash field.
+    HPersist,
     /// Read a hash field.
     HGet,
     /// Read a whole hash.
@@ -174,6 +176,7 @@ pub const COMMANDS: &[CommandSpec] = &[
     spec(Command::HDel, "HDEL", "HDEL", [false, false, false, false]),
     spec(Command::HIncrBy, "HINCRBY", "HINCRBY", [true, false, false, true]),
     spec(Command::HExpire, "HEXPIRE", "HEXPIRE", [true, false, false, false]),
+    spec(Command::HPersist, "HPERSIST", "HPERSIST", [false, false, false, false]),
     spec(Command::HGet, "HGET", "HGET", [false, true, true, false]),
     spec(Command::HGetAll, "HGETALL", "HGETALL", [false, true, true, false]),
     spec(Command::LPush, "LPUSH", "LPUSH", [true, false, false, true]),
@@ -244,9 +247,13 @@ impl Command {
             | Command::GetEx
             | Command::GetExPersist
             | Command::GetDel => Some(Needs::String),
-            Command::HSet | Command::HDel | Command::HIncrBy | Command::HExpire | Command::HGet | Command::HGetAll => {
-                Some(Needs::Hash)
-            }
+            Command::HSet
+            | Command::HDel
+            | Command::HIncrBy
+            | Command::HExpire
+            | Command::HPersist
+            | Command::HGet
+            | Command::HGetAll => Some(Needs::Hash),
             Command::LPush | Command::RPush | Command::LPop | Command::RPop | Command::LRange | Command::LTrim => {
                 Some(Needs::List)
             }

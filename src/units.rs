@@ -86,22 +86,24 @@ impl Micros {
         Micros(millis.saturating_mul(1000))
     }
 
-    /// Parses a duration: `250ms`, `30s`, `5m`, `24h`, `7d`, `2w`, `4us`, or a bare number of seconds; saturates.
+    /// Parses a duration: `250ms`, `30s`, `5m`, `24h`, `7d`, `2w`, `4us`, several of them from the largest unit to the
+    /// smallest like `21m40s`, or a bare number of seconds; saturates.
     #[must_use]
     pub fn parse(text: &str) -> Option<Micros> {
-        let (number, unit) = split_number(text)?;
-        let factor = match unit {
-            "us" | "µs" => 1.0,
-            "ms" => 1e3,
-            "" | "s" => 1e6,
-            "m" | "min" => 60e6,
-            "h" => 3_600e6,
-            "d" => 86_400e6,
-            "w" => 7.0 * 86_400e6,
-            _ => return None,
-        };
-        // The cast saturates.
-        Some(Micros((number * factor).round() as u64))
+        if let Some((number, "")) = split_number(text) {
+            return Some(Micros((number * 1e6).round() as u64));
+        }
+        let (mut rest, mut sum, mut above) = (text.trim(), 0_u64, f64::INFINITY);
+        while !rest.is_empty() {
+            let letters = rest.find(|c: char| !is_of_number(c))?;
+            let end = rest[letters..].find(is_of_number).map_or(rest.len(), |more| letters + more);
+            let (number, unit) = split_number(&rest[..end])?;
+            let factor = unit_us(unit).filter(|&factor| factor < above)?;
+            // The cast saturates.
+            sum = sum.saturating_add((number * factor).round() as u64);
+            (rest, above) = (&rest[end..], factor);
+        }
+        (!text.trim().is_empty()).then_some(Micros(sum))
     }
 
     /// The span in seconds.
@@ -225,13 +227,31 @@ pub fn counted(n: u64, thing: &str) -> String {
 /// Splits `12.5kb` into 12.5 and `kb`; `None` without a leading, finite, non-negative number.
 fn split_number(text: &str) -> Option<(f64, &str)> {
     let text = text.trim();
-    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '_')).unwrap_or(text.len());
+    let end = text.find(|c: char| !is_of_number(c)).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
     if digits.starts_with('_') || digits.ends_with('_') {
         return None;
     }
     let number: f64 = digits.replace('_', "").parse().ok()?;
     number.is_finite().then_some((number, unit.trim()))
+}
+
+fn is_of_number(c: char) -> bool {
+    c.is_ascii_digit() || c == '.' || c == '_'
+}
+
+/// A unit of time (µs).
+fn unit_us(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "us" | "µs" => 1.0,
+        "ms" => 1e3,
+        "s" => 1e6,
+        "m" | "min" => 60e6,
+        "h" => 3_600e6,
+        "d" => 86_400e6,
+        "w" => 7.0 * 86_400e6,
+        _ => return None,
+    })
 }
 
 /// A non-negative float as an integer, rounded to nearest; `None` beyond `u64`.
@@ -282,6 +302,19 @@ fn trim(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_of_several_units_fall_from_the_largest_on() {
+        let parsed = |text: &str| Micros::parse(text).map(|span| span.0);
+        assert_eq!(parsed("21m40s"), Some(1_300_000_000));
+        assert_eq!(parsed("1d 2h"), Some(26 * 3_600_000_000));
+        assert_eq!(parsed("1.5h30m"), Some(2 * 3_600_000_000));
+        assert_eq!(parsed("1s250ms"), Some(1_250_000));
+        assert_eq!((parsed("90"), parsed(" 5m ")), (Some(90_000_000), Some(300_000_000)));
+        for wrong in ["", " ", "40s21m", "5m5m", "21m40", "21m40x", "m40s", "-5m", "5m-3s", "1m_3s", "5 m 3"] {
+            assert_eq!(parsed(wrong), None, "{wrong:?}");
+        }
+    }
 
     #[test]
     fn sizes_follow_redis_conf() {

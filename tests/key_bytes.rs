@@ -35,6 +35,33 @@ fn each_type_is_priced_block_by_block() {
 }
 
 #[test]
+fn ttls_of_fields_groups_and_room_to_grow_are_priced_too() {
+    let ten = ["hash", "--fields", "10", "--field", "7", "--value", "10"];
+    let of = |more: &[&str]| printed(&[&ten[..], more].concat());
+    let redis = ["--profile", "redis-8.0", "--allocator", "system"];
+    insta::assert_snapshot!("hash_before_field_ttls", of(&redis));
+    insta::assert_snapshot!("hash_field_ttl", of(&[&["--field-ttl", "5"], &redis[..]].concat()));
+    let valkey = ["--profile", "valkey-9.1", "--allocator", "system"];
+    insta::assert_snapshot!("hash_field_ttl_valkey", of(&[&["--field-ttl"], &valkey[..]].concat()));
+    let table = ["hash", "--fields", "600", "--field", "9", "--value", "10", "--field-ttl", "--profile", "redis-7.4"];
+    insta::assert_snapshot!("hash_field_ttl_table", printed(&table));
+    let all = of(&["--field-ttl", "--all-profiles"]);
+    assert!(all.contains("redis-7.4") && all.contains("valkey-9.1") && !all.contains("redis-7.2"), "{all}");
+    insta::assert_snapshot!("hash_field_ttl_all_profiles", all);
+    insta::assert_snapshot!("hash_field_ttl_json", of(&["--field-ttl", "--profile", "redis-8.0", "--format", "json"]));
+    let stream =
+        ["stream", "--entries", "1000", "--value", "50", "--groups", "2", "--consumers", "3", "--pending", "100"];
+    insta::assert_snapshot!("stream_groups", printed(&stream));
+    insta::assert_snapshot!("string_appended", printed(&["string", "--value", "100", "--appended-from", "60"]));
+    assert!(refused(&[&ten[..], &["--field-ttl"]].concat()).contains("redis-7.2 has no TTLs of hash fields; expected"));
+    assert!(refused(&[&ten[..], &["--field-ttl", "11"], &redis[..]].concat()).contains("at most --fields 10"));
+    assert!(refused(&["string", "--value", "9", "--appended-from", "9"]).contains("less than --value 9"));
+    refused(&["stream", "--entries", "9", "--value", "5", "--pending", "3"]);
+    let many = ["stream", "--entries", "9", "--value", "5", "--groups", "1", "--pending", "10"];
+    assert!(refused(&many).contains("at most --entries 9"));
+}
+
+#[test]
 fn all_profiles_are_a_table() {
     let text = printed(&["string", "--key", "16", "--value", "100", "--all-profiles"]);
     assert_eq!(text.lines().filter(|line| line.contains("valkey") || line.contains("redis")).count(), 27);

@@ -358,7 +358,7 @@ LAZY = ["used_memory", "used_memory_rss", "lazyfree_pending_objects", "lazyfreed
 
 
 def run_lazyfree(case, srv, _):
-    """`n` keys of `type` string, or one key of that many elements, deleted by one `command` (DEL or UNLINK of the key, or
+    """`n` keys of `type` string, or one key of that many elements (scores at random), deleted by one `command` (DEL or UNLINK of the key, or
     FLUSHALL with SYNC or ASYNC); `INFO memory` every 10 ms.  `usec` is how long the server says that the command took."""
     c, worker = srv.c, Conn(srv.port)
     n, size, kind = case["n"], case["size"], case["type"]
@@ -366,8 +366,9 @@ def run_lazyfree(case, srv, _):
         load(c, case)
     else:
         key = key_name(0, case["key_len"])
+        draw = random.Random(case.get("seed", 1))
         one = {"hash": lambda j: (key_name(j, 12), blob(size, j)), "set": lambda j: (key_name(j, size),),
-               "list": lambda j: (blob(size, j),), "zset": lambda j: (j, key_name(j, size))}[kind]
+               "list": lambda j: (blob(size, j),), "zset": lambda j: (draw.random(), key_name(j, size))}[kind]
         name = {"hash": "HSET", "set": "SADD", "list": "RPUSH", "zset": "ZADD"}[kind]
         for at in range(0, n, 500):
             c.pump([encode(name, key, *[x for j in range(at, min(n, at + 500)) for x in one(j)])])

@@ -2,7 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::output;
-use crate::bytes::{self, Answer, Question, Value};
+use crate::bytes::{self, Answer, Groups, Question, TimedFields, Value};
 use crate::layout::Limits;
 use crate::profile::{Allocator, PROFILES, Profile};
 use crate::report;
@@ -14,6 +14,8 @@ use clap::{Args, Subcommand, ValueEnum};
 const KEYS_LIMIT: i64 = 1 << 40;
 /// Most fields of a stream's entry.
 const FIELDS_LIMIT: i64 = 1000;
+/// Most groups of a stream, and consumers of a group.
+const GROUPS_LIMIT: i64 = 1000;
 
 /// Arguments of `capsim bytes`.
 #[derive(Debug, Args)]
@@ -88,6 +90,9 @@ enum Kind {
         /// Length of the value.
         #[arg(long, value_name = "SIZE", value_parser = length)]
         value: u64,
+        /// It was written with this length, and one APPEND or SETRANGE brought it to --value: it has room to grow then.
+        #[arg(long, value_name = "SIZE", value_parser = length)]
+        appended_from: Option<u64>,
     },
     /// An integer.
     Int {
@@ -118,6 +123,9 @@ enum Kind {
         /// Length of each value.
         #[arg(long, value_name = "SIZE", value_parser = length)]
         value: u64,
+        /// Fields with a TTL, within an hour: a number, or all of them without one (redis-7.4 on, valkey-9.1).
+        #[arg(long, value_name = "FIELDS", num_args = 0..=1, value_parser = elements())]
+        field_ttl: Option<Option<u64>>,
     },
     /// A set of strings.
     Set {
@@ -158,7 +166,7 @@ enum Kind {
         #[arg(long, value_name = "SIZE", value_parser = length)]
         element: u64,
     },
-    /// A stream without consumer groups.
+    /// A stream.
     Stream {
         /// Entries.
         #[arg(long, value_parser = elements())]
@@ -175,6 +183,15 @@ enum Kind {
         /// Milliseconds between entries; 0: all in one.
         #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(0..=86_400_000), default_value = "1")]
         id_step: u64,
+        /// Consumer groups.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(0..=GROUPS_LIMIT.cast_unsigned()), default_value = "0")]
+        groups: u64,
+        /// Consumers of each group.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..=GROUPS_LIMIT.cast_unsigned()), requires = "groups")]
+        consumers: Option<u64>,
+        /// Entries pending in each group: delivered to its consumers in turn, and not acknowledged.
+        #[arg(long, value_parser = elements(), requires = "groups")]
+        pending: Option<u64>,
     },
 }
 
@@ -195,11 +212,25 @@ fn length(text: &str) -> Result<u64, String> {
 impl Kind {
     fn value(&self) -> Result<Value, Failure> {
         Ok(match *self {
-            Kind::String { value } => Value::String { length: value },
+            Kind::String { value, appended_from: None } => Value::String { length: value },
+            Kind::String { value, appended_from: Some(from) } if (1..value).contains(&from) => {
+                Value::Appended { length: value, from }
+            }
+            Kind::String { value, appended_from: Some(from) } => {
+                let message = format!("--appended-from {from}: expected 1 or more, and less than --value {value}");
+                return Err(Failure::Usage(message));
+            }
             Kind::Int { value } => Value::Int { value },
             Kind::Bitmap { bits } => Value::Bitmap { bits },
             Kind::Hyperloglog { distinct } => Value::HyperLogLog { distinct },
-            Kind::Hash { fields, field, value } => Value::Hash { count: fields, field, value },
+            Kind::Hash { fields, field_ttl: Some(Some(timed)), .. } if timed > fields => {
+                let message = format!("--field-ttl {timed}: expected at most --fields {fields}");
+                return Err(Failure::Usage(message));
+            }
+            Kind::Hash { fields, field, value, field_ttl } => {
+                let timed = field_ttl.map_or(TimedFields::None, |n| n.map_or(TimedFields::All, TimedFields::Some));
+                Value::Hash { count: fields, field, value, timed }
+            }
             Kind::Set { members, member } => Value::Set { count: members, member },
             Kind::Intset { members, largest } => Value::Intset { count: members, largest },
             Kind::Zset { score, .. } if score.is_nan() => {
@@ -207,8 +238,14 @@ impl Kind {
             }
             Kind::Zset { members, member, score } => Value::Zset { count: members, member, score },
             Kind::List { elements, element } => Value::List { count: elements, element },
-            Kind::Stream { entries, fields, field, value, id_step } => {
-                Value::Stream { count: entries, fields, field, value, id_step }
+            Kind::Stream { entries, pending: Some(pending), .. } if pending > entries => {
+                let message = format!("--pending {pending}: expected at most --entries {entries}");
+                return Err(Failure::Usage(message));
+            }
+            Kind::Stream { entries, fields, field, value, id_step, groups, consumers, pending } => {
+                let (consumers, pending) = (consumers.unwrap_or(1), pending.unwrap_or(0));
+                let groups = Groups { groups, consumers, pending };
+                Value::Stream { count: entries, fields, field, value, id_step, groups }
             }
         })
     }
@@ -216,20 +253,37 @@ impl Kind {
     /// What was asked, in words.
     fn words(&self, common: &Common) -> String {
         let value = match self {
-            Kind::String { value } => format!("string of {value} B"),
+            Kind::String { value, appended_from: None } => format!("string of {value} B"),
+            Kind::String { value, appended_from: Some(from) } => {
+                format!("string written with {from} B and appended to until it has {value} B")
+            }
             Kind::Int { value } => format!("integer {value}"),
             Kind::Bitmap { bits } => format!("bitmap of {bits} bits"),
             Kind::Hyperloglog { distinct } => format!("HyperLogLog of {distinct} distinct elements"),
-            Kind::Hash { fields, field, value } => format!("hash of {fields} fields of {field} B, values of {value} B"),
+            Kind::Hash { fields, field, value, field_ttl } => {
+                let timed = field_ttl.map_or(String::new(), |timed| {
+                    let timed = timed.map_or("all".to_owned(), |timed| timed.to_string());
+                    format!(", {timed} with a TTL within an hour")
+                });
+                format!("hash of {fields} fields of {field} B, values of {value} B{timed}")
+            }
             Kind::Set { members, member } => format!("set of {members} members of {member} B"),
             Kind::Intset { members, largest } => format!("set of {members} integers up to {largest}"),
             Kind::Zset { members, member, score } => {
                 format!("sorted set of {members} members of {member} B, scores like {score}")
             }
             Kind::List { elements, element } => format!("list of {elements} elements of {element} B"),
-            Kind::Stream { entries, fields, field, value, id_step } => format!(
-                "stream of {entries} entries {id_step} ms apart, {fields} fields of {field} B, values of {value} B"
-            ),
+            Kind::Stream { entries, fields, field, value, id_step, groups, consumers, pending } => {
+                let of_groups = if *groups == 0 {
+                    String::new()
+                } else {
+                    let (consumers, pending) = (consumers.unwrap_or(1), pending.unwrap_or(0));
+                    format!(", groups: {groups} with {consumers} consumers and {pending} entries pending each")
+                };
+                format!(
+                    "stream of {entries} entries {id_step} ms apart, {fields} fields of {field} B, values of {value} B{of_groups}"
+                )
+            }
         };
         format!("{value}, key of {} B{}", common.key, if common.ttl { ", with a TTL" } else { "" })
     }
@@ -264,6 +318,14 @@ fn similar(name: &str) -> String {
     }
 }
 
+/// A release has no TTLs of fields; which ones do.
+fn without_field_ttls(profile: &Profile) -> String {
+    let others = PROFILES.iter().filter(|profile| bytes::has_field_ttls(profile));
+    let names: Vec<&str> = others.map(|profile| profile.name).collect();
+    let (name, names) = (profile.name, names.join(", "));
+    format!("--field-ttl: {name} has no TTLs of hash fields; expected --profile with one of {names}")
+}
+
 /// Runs the command.
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let common = &arguments.common;
@@ -271,11 +333,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let (key, ttl, keys, shared_integers) = (common.key, common.ttl, common.keys, !common.unshared_integers);
     let question = Question { key, ttl, value, shared_integers, keys, limits };
     let what = arguments.kind.words(common);
+    let field_ttls = matches!(arguments.kind, Kind::Hash { field_ttl: Some(_), .. });
+    let has = |profile: &Profile| !field_ttls || bytes::has_field_ttls(profile);
     let answers: Vec<Answer> = if common.all_profiles {
         let price = |profile| Allocator::ALL.map(|build| bytes::price(&question, profile, build));
-        PROFILES.iter().flat_map(price).collect()
+        PROFILES.iter().filter(|profile| has(profile)).flat_map(price).collect()
     } else {
         let named = Profile::find(&common.profile);
+        if let Some(profile) = named.filter(|profile| !has(profile)) {
+            return Err(Failure::Usage(without_field_ttls(profile)));
+        }
         named.map(|profile| bytes::price(&question, profile, common.allocator.into())).into_iter().collect()
     };
     output::print(&match (common.format, &answers[..]) {

@@ -3,9 +3,11 @@
 //! Source: redis 7.4 and 8.0 `src/t_hash.c`; valkey 9.0 `src/t_hash.c`, `src/entry.c`; *measured*: redis 8.0.2, valkey
 //! 9.1.2.  In a table of ebuckets a field that loses its TTL keeps the room for it.
 
-use super::allocation::{Held, Rules, Tally};
-use super::field_index::Span;
-use super::hash::{Body, FieldTtls, Hash, NO_TTL, Pair, SOME_TTL, pair_requests, resize_pair, table_kind};
+use super::allocation::{Allocation, Held, Rules, Tally};
+use super::dict;
+use super::field_index::{Span, TimeIndex};
+use super::hash::{self, Body, FieldTtls, Hash, NO_TTL, Pair, SOME_TTL, pair_requests, resize_pair, table_kind};
+use super::listpack::Packed;
 use crate::profile::FieldTtl;
 
 impl FieldTtls {
@@ -139,4 +141,33 @@ impl Hash {
         }
         peak
     }
+}
+
+/// The blocks of a hash of `fields` equal pairs, of which `timed` have a TTL that falls anywhere within `span`, and what
+/// `MEMORY USAGE` leaves out of them (B).
+#[must_use]
+pub fn allocations(fields: u64, timed: u64, pair: Pair, span: Span, rules: &Rules<'_>) -> (Vec<Allocation>, u64) {
+    let (collections, classes) = (rules.collections, rules.classes);
+    let plain = hash::allocations(fields, pair, rules);
+    if let ([_], FieldTtl::Ebuckets { packed: head, .. }) = (&plain[..], collections.field_ttl) {
+        let mut packed = Packed::new();
+        for number in 0..fields {
+            packed.push_back(pair.field, collections.packing);
+            packed.push_back(pair.value, collections.packing);
+            packed.push_back(if number < timed { SOME_TTL } else { NO_TTL }, collections.packing);
+        }
+        let bytes = packed.bytes(collections.packing);
+        let blocks = [("listpackEx", head), ("listpack with TTLs", bytes)];
+        return (blocks.map(|(name, request)| Allocation::new(name, request, 1.0, classes)).into(), 0);
+    }
+    let kind = table_kind(true, rules);
+    let mut all = dict::allocations(kind, fields, 0, rules);
+    all.extend(hash::pair_allocations(pair, fields - timed, false, rules));
+    all.extend(hash::pair_allocations(pair, timed, true, rules));
+    let (mut bytes, mut index) = (0, TimeIndex::default());
+    let mut tally = ();
+    let mut held = Held::new(&mut bytes, classes, &mut tally);
+    (0..timed).for_each(|_| index.insert(false, span, rules, &mut held));
+    all.extend(index.allocations(rules));
+    (all, index.unseen(rules) + kind.header - table_kind(false, rules).header + kind.rounding(fields, rules))
 }

@@ -174,7 +174,7 @@ impl Hash {
         }
     }
 
-    /// What `MEMORY USAGE` with all samples counts for it beside the object; where fields have TTLs, their index too (B).
+    /// What `MEMORY USAGE` with all samples counts for it beside the object (B).
     #[must_use]
     pub fn memory_usage(&self, rules: &Rules<'_>) -> u64 {
         match &self.body {
@@ -182,7 +182,12 @@ impl Hash {
                 packed.bytes(rules.collections.packing)
             }
             Body::Packed(_) => self.bytes,
-            Body::Table(dict) => self.bytes - self.kind(rules).rounding(dict.used(), rules),
+            Body::Table(dict) => {
+                let unseen = self.ttls.as_ref().map_or(0, |ttls| ttls.index.unseen(rules));
+                // It takes the header of a table without TTLs, `sizeof(dict)`.
+                let header = self.kind(rules).header - table_kind(false, rules).header;
+                self.bytes - unseen - header - self.kind(rules).rounding(dict.used(), rules)
+            }
         }
     }
 
@@ -376,7 +381,7 @@ impl Hash {
                 (0..).zip(existing).for_each(|(number, pair)| free_pair(pair, number < roomy, rules, &mut held));
                 dict.release(kind, &mut held);
                 if let Some(ttls) = &mut self.ttls {
-                    ttls.index.release(&mut held);
+                    ttls.index.release(rules, &mut held);
                 }
             }
         }
@@ -420,14 +425,20 @@ pub fn allocations(fields: u64, pair: Pair, rules: &Rules<'_>) -> Vec<Allocation
         return vec![Allocation::new(packed_name(rules.collections.packing), bytes, 1.0, rules.classes)];
     }
     let mut all = dict::allocations(Kind::hash(rules), fields, 0, rules);
-    let (first, second) = pair_requests(pair, false, rules);
+    all.extend(pair_allocations(pair, fields, false, rules));
+    all
+}
+
+/// The blocks of `count` equal pairs in a table.  `timed`: each has a TTL.
+pub(super) fn pair_allocations(pair: Pair, count: u64, timed: bool, rules: &Rules<'_>) -> Vec<Allocation> {
+    let (first, second) = pair_requests(pair, timed, rules);
     let together = matches!(rules.collections.hash_entry, HashEntry::Embedded { .. });
     let name = if together { if second == 0 { "field and value" } else { "field and pointer" } } else { "field" };
-    all.push(Allocation::new(name, first, fields as f64, rules.classes));
-    if second > 0 {
-        all.push(Allocation::new("value", second, fields as f64, rules.classes));
-    }
-    all
+    let with = if timed { ", with TTL" } else { "" };
+    let value = if second > 0 { Some(("value".to_owned(), second)) } else { None };
+    let blocks = [(format!("{name}{with}"), first)].into_iter().chain(value);
+    let blocks = blocks.filter(|_| count > 0);
+    blocks.map(|(name, request)| Allocation::new(name, request, count as f64, rules.classes)).collect()
 }
 
 /// The server's word for a packed block.

@@ -284,12 +284,15 @@ impl List {
         self.bytes
     }
 
-    /// A quicklist of one node that is at most half full becomes a listpack.
+    /// A quicklist of one node that is at most half full becomes a listpack; where elements are counted, its bytes do not
+    /// matter.  Source: 7.2.6 `src/t_list.c`, `listTypeTryConvertQuicklist`.
     fn pack<T: Tally>(&mut self, rules: &Rules<'_>, tally: &mut T) {
         let Body::Quicklist { runs, nodes: 1 } = &self.body else { return };
         let Some(Run { node: Node::Packed(packed), .. }) = runs.front() else { return };
-        let (most_bytes, most_entries) = node_limit(rules.limits.list_size);
-        let small = packed.bytes(rules.collections.packing) <= most_bytes / 2 && packed.entries <= most_entries / 2;
+        let size = rules.limits.list_size;
+        let (most_bytes, most_entries) = node_limit(size);
+        let few_bytes = size >= 0 || packed.bytes(rules.collections.packing) <= most_bytes / 2;
+        let small = few_bytes && packed.entries <= most_entries / 2;
         if small {
             let mut held = Held::new(&mut self.bytes, rules.classes, tally);
             held.free(QUICKLIST);

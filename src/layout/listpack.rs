@@ -96,6 +96,7 @@ pub fn empty(packing: Packing) -> u64 {
 
 /// Entries in one block.  Where a ziplist's entry is long, the next one is four bytes longer; those four count with
 /// the long one, and the last entry has none behind it.
+/// Left out: an entry of 250 to 253 bytes behind a long one is long too, and makes the next one longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packed {
     /// Entries.

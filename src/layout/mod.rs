@@ -8,7 +8,7 @@
 mod allocation;
 pub mod dict;
 pub mod field_index;
-mod field_ttl;
+pub mod field_ttl;
 pub mod hash;
 pub mod hyperloglog;
 pub mod intset;

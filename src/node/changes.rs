@@ -6,6 +6,7 @@
 //! Source: redis 7.0.15 `src/replication.c`, `src/expire.c` (`expireIfNeeded`), `src/evict.c` (`performEvictions`).
 
 use super::keys::{NIL, NO_ID, Sizes, Slot};
+use super::lazyfree::FreedBy;
 use super::notice::{EventKind, TableName};
 use super::{KeyRef, Node, StringValue};
 use crate::units::Micros;
@@ -167,7 +168,7 @@ impl Node {
             }
             Change::Timed { slot, expire_at } => self.set_ttl(slots[slot as usize], expire_at),
             Change::Untimed { slot } => self.remove_ttl(slots[slot as usize]),
-            Change::Deleted { slot } => self.delete_key(slots[slot as usize]),
+            Change::Deleted { slot } => self.delete_key(slots[slot as usize], FreedBy::Del),
             Change::Flushed => self.flushall(),
         }
     }

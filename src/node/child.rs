@@ -217,7 +217,7 @@ impl Node {
         }
         *regions.entry(self.regions.entry).or_default() += self.main.len();
         *regions.entry(self.regions.timed).or_default() += self.expires.len();
-        let blocks = self.collections.blocks().chain([self.field_expiry.blocks()]);
+        let blocks = self.collections.blocks().chain(self.lazyfree.blocks()).chain([self.field_expiry.blocks()]);
         for (class, count) in blocks.flat_map(super::collection::Blocks::iter) {
             *regions.entry(class).or_default() += count;
         }

@@ -73,7 +73,7 @@ pub trait Elements: std::fmt::Debug {
 pub(super) struct Blocks(Vec<(u64, u64)>);
 
 impl Blocks {
-    fn change(&mut self, class: u64, count: u64, more: bool) {
+    pub(super) fn change(&mut self, class: u64, count: u64, more: bool) {
         let at = match self.0.iter().position(|&(other, _)| other == class) {
             Some(at) => at,
             None => {
@@ -158,16 +158,24 @@ pub(super) struct Done {
     pub(super) reply: u64,
     /// An element was written where it is.
     pub(super) in_place: bool,
+    /// How often that was in the commands before.
+    pub(super) before: u64,
 }
 
 impl Done {
+    /// Elements written where they are.
+    pub(super) fn written(self) -> u64 {
+        self.before + u64::from(self.in_place)
+    }
+
     /// This and another.
     fn and(self, other: Done) -> Done {
         Done {
             found: self.found || other.found,
             changed: self.changed || other.changed,
             reply: self.reply + other.reply,
-            in_place: self.in_place || other.in_place,
+            in_place: other.in_place,
+            before: self.written() + other.before,
         }
     }
 }
@@ -447,6 +455,8 @@ impl Collection {
                 changed
             }
             Command::LTrim => changed,
+            // No field that it meets has a TTL.
+            Command::HPersist => Done::default(),
             Command::XReadGroup | Command::XAck => self.of_group(command, touch.group, rules, tally),
             _ => self.read(command, touch, elements, rules, tally),
         }

@@ -7,6 +7,7 @@ use super::child::Child;
 use super::collection::{Blocks, Collection, CollectionKind, Done, Elements, Touch};
 use super::commands::{KeyRef, Reply};
 use super::keys::{NIL, NO_ID, Sizes, Slot};
+use super::lazyfree::FreedBy;
 use super::ledger::MemoryPart;
 use super::notice::TableName;
 use super::rss::Rss;
@@ -224,7 +225,7 @@ impl Node {
         let done = self
             .change(slot, |collection, rules, told| collection.run(command, write.touch, write.elements, rules, told));
         if self.collections.get(self.keys.entries[slot as usize].sizes.payload).is_some_and(Collection::is_gone) {
-            self.delete_key(slot);
+            self.delete_key(slot, FreedBy::Server);
         } else if self.profile.collections.field_ttl != FieldTtl::None {
             self.index_fields(self.keys.entries[slot as usize].sizes.payload, false);
         }
@@ -249,8 +250,8 @@ impl Node {
         let (before, elements, encoding) = (collection.bytes(), collection.len(), collection.encoding(&rules));
         let mut told = Told { rss: &mut self.rss, child: self.child.as_deref_mut() };
         let done = work(collection, &rules, &mut told);
-        if let Some(child) = told.child.filter(|_| done.in_place) {
-            child.write_element(collection, self.counters.total_forks);
+        if let Some(child) = told.child {
+            (0..done.written()).for_each(|_| child.write_element(collection, self.counters.total_forks));
         }
         let after = collection.bytes();
         let keyspace = &mut self.keyspaces[entry.sizes.keyspace as usize];
@@ -283,14 +284,11 @@ impl Node {
 
     /// A key that is a collection is being deleted: its elements go; the result is what they took (B).
     #[inline(never)]
-    pub(super) fn release_elements(&mut self, sizes: Sizes) -> u64 {
+    pub(super) fn release_elements(&mut self, sizes: Sizes, by: FreedBy) -> u64 {
         let Some(collection) = self.collections.remove(sizes.payload) else { return 0 };
         self.forget_fields(sizes.payload, &collection);
-        self.ledger.release(MemoryPart::Values, collection.bytes());
-        let mut told = Told { rss: &mut self.rss, child: self.child.as_deref_mut() };
-        for (class, count) in collection.blocks.iter() {
-            told.freed(class, count);
-        }
-        collection.bytes()
+        let bytes = collection.bytes();
+        self.free_value(*collection, sizes.keyspace, by);
+        bytes
     }
 }

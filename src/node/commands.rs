@@ -4,6 +4,7 @@
 
 use super::eviction::Evicted;
 use super::keys::{NIL, NO_ID, Slot};
+use super::lazyfree::FreedBy;
 use super::notice::{EventKind, TableName};
 use super::{Node, string};
 use crate::command::Command;
@@ -144,7 +145,7 @@ impl Node {
             Command::Exists => without_value(self.read(key, false)),
             Command::GetEx => self.read_and(key, |node, slot| node.expire(slot, write)),
             Command::GetExPersist => self.read_and(key, Node::persist),
-            Command::GetDel => self.read_and(key, Node::delete_key),
+            Command::GetDel => self.read_and(key, |node, slot| node.delete_key(slot, FreedBy::Del)),
             Command::Set
             | Command::SetEx
             | Command::SetPx
@@ -156,7 +157,8 @@ impl Node {
             Command::Append => self.append(key, write),
             Command::SetRange | Command::SetBit => self.set_range(key, write),
             Command::PfAdd => self.pf_add(key, write),
-            Command::Del | Command::Unlink => self.del(key),
+            Command::Del => self.del(key, FreedBy::Del),
+            Command::Unlink => self.del(key, FreedBy::Unlink),
             Command::Expire => self.write_existing(key, |node, slot| node.expire(slot, write)),
             Command::Persist => self.persist_existing(key),
             // These come by `execute_on_elements`.
@@ -343,7 +345,7 @@ impl Node {
         self.replace_value(slot, length, after, true);
     }
 
-    fn del(&mut self, key: KeyRef) -> Reply {
+    fn del(&mut self, key: KeyRef, by: FreedBy) -> Reply {
         // A key that has expired is deleted by the check before, and not by DEL.
         if key.id == NO_ID || self.keys.index[key.id as usize] == NIL {
             self.rehash_step(TableName::Expires, 1);
@@ -354,19 +356,20 @@ impl Node {
         if self.expire_if_needed(slot) {
             return Reply::Nothing;
         }
-        self.delete_key(slot);
+        self.delete_key(slot, by);
         Reply::Done
     }
 
-    /// DEL of a key named by its slot, for a caller that visits every key.
-    pub(crate) fn delete_slot(&mut self, slot: Slot) {
-        self.note_command_once(Command::Del);
+    /// DEL or UNLINK of a key named by its slot, for a caller that visits every key.
+    pub(crate) fn delete_slot(&mut self, slot: Slot, by: FreedBy) {
+        let unlink = by == FreedBy::Unlink;
+        self.note_command_once(if unlink { Command::Unlink } else { Command::Del });
         self.counters.total_commands_processed += 1;
         self.evict_before_command();
         // Eviction may have taken the key itself.
         if self.keys.entries[slot as usize].present() {
-            self.propagate_deletion(slot, false);
-            self.delete_key(slot);
+            self.propagate_deletion(slot, unlink);
+            self.delete_key(slot, by);
             self.persistence.note_change();
         }
         self.note_peak();

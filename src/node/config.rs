@@ -163,6 +163,14 @@ pub struct ServerConfig {
     pub activerehashing: bool,
     /// `lazyfree-lazy-eviction`.
     pub lazyfree_lazy_eviction: bool,
+    /// `cluster-enabled`.
+    pub cluster_enabled: bool,
+    /// `lazyfree-lazy-expire`.
+    pub lazyfree_lazy_expire: bool,
+    /// `lazyfree-lazy-server-del`.
+    pub lazyfree_lazy_server_del: bool,
+    /// `lazyfree-lazy-user-del`.
+    pub lazyfree_lazy_user_del: bool,
     /// `databases`.
     pub databases: u32,
     /// `maxclients`.
@@ -226,6 +234,9 @@ impl ServerConfig {
         let defaults = profile.defaults;
         ServerConfig {
             lazyfree_lazy_eviction: defaults.lazyfree,
+            lazyfree_lazy_expire: defaults.lazyfree,
+            lazyfree_lazy_server_del: defaults.lazyfree,
+            lazyfree_lazy_user_del: defaults.lazyfree,
             repl_backlog_size: Bytes(defaults.repl_backlog_size),
             repl_diskless_sync: defaults.repl_diskless_sync,
             ..ServerConfig::default()
@@ -247,6 +258,10 @@ impl Default for ServerConfig {
             active_expire_effort: 1,
             activerehashing: true,
             lazyfree_lazy_eviction: false,
+            cluster_enabled: false,
+            lazyfree_lazy_expire: false,
+            lazyfree_lazy_server_del: false,
+            lazyfree_lazy_user_del: false,
             databases: 16,
             maxclients: 10_000,
             latency_tracking: true,
@@ -295,6 +310,10 @@ pub enum Setting {
     ActiveExpireEffort(u32),
     Activerehashing(bool),
     LazyfreeLazyEviction(bool),
+    ClusterEnabled(bool),
+    LazyfreeLazyExpire(bool),
+    LazyfreeLazyServerDel(bool),
+    LazyfreeLazyUserDel(bool),
     Databases(u32),
     Maxclients(u32),
     LatencyTracking(bool),
@@ -339,6 +358,10 @@ impl ServerConfig {
             Setting::ActiveExpireEffort(value) => self.active_expire_effort = value,
             Setting::Activerehashing(value) => self.activerehashing = value,
             Setting::LazyfreeLazyEviction(value) => self.lazyfree_lazy_eviction = value,
+            Setting::ClusterEnabled(value) => self.cluster_enabled = value,
+            Setting::LazyfreeLazyExpire(value) => self.lazyfree_lazy_expire = value,
+            Setting::LazyfreeLazyServerDel(value) => self.lazyfree_lazy_server_del = value,
+            Setting::LazyfreeLazyUserDel(value) => self.lazyfree_lazy_user_del = value,
             Setting::Databases(value) => self.databases = value,
             Setting::Maxclients(value) => self.maxclients = value,
             Setting::LatencyTracking(value) => self.latency_tracking = value,
@@ -385,6 +408,12 @@ pub struct Costs {
     pub rehash_buckets_per_ms: u64,
     /// The same with keys and entries in the processor's cache.
     pub rehash_buckets_per_ms_cached: u64,
+    /// CPU to free one block of a table far larger than the processor's cache (ns).
+    pub free_block_far_ns: u64,
+    /// The same of one that lies in the cache (ns).
+    pub free_block_cached_ns: u64,
+    /// CPU to free one block of a list or a stream, whose blocks follow each other (ns).
+    pub free_block_in_order_ns: u64,
     /// CPU of a child to save one key (ns).
     pub snapshot_key_ns: u64,
     /// Time that a fork takes for a GiB of resident memory (µs).
@@ -401,6 +430,9 @@ impl Default for Costs {
             evict_key_ns: 3_000,
             rehash_buckets_per_ms: 3_400,
             rehash_buckets_per_ms_cached: 8_300,
+            free_block_far_ns: 110,
+            free_block_cached_ns: 55,
+            free_block_in_order_ns: 42,
             snapshot_key_ns: 1_000,
             fork_per_gib_us: 12_000,
             cpu_cache: 6 << 20,
@@ -413,14 +445,25 @@ impl Default for Costs {
 const FAR_DOUBLINGS: f64 = 4.0;
 
 impl Costs {
+    /// How far `bytes` lie from the processor's cache: 0 in it, 1 from sixteen times its size on.
+    fn far(&self, bytes: u64) -> f64 {
+        (bytes as f64 / self.cpu_cache.max(1) as f64).log2().clamp(0.0, FAR_DOUBLINGS) / FAR_DOUBLINGS
+    }
+
     /// Buckets that a slice of cron's rehash moves when what it reads takes `bytes`.  The time for a bucket grows by the
     /// same amount with each doubling of `bytes`, from what the cache holds to sixteen times that.
     #[must_use]
     pub fn rehash_buckets(&self, bytes: u64) -> u64 {
-        let doublings = (bytes as f64 / self.cpu_cache.max(1) as f64).log2().clamp(0.0, FAR_DOUBLINGS);
-        let far = doublings / FAR_DOUBLINGS;
+        let far = self.far(bytes);
         let (slow, fast) = (self.rehash_buckets_per_ms as f64, self.rehash_buckets_per_ms_cached as f64);
         (1.0 / (far / slow + (1.0 - far) / fast)).round().max(1.0) as u64
+    }
+
+    /// CPU to free one block of a collection of `bytes` in hash order (ns); it grows in the same way.
+    #[must_use]
+    pub fn free_block_ns(&self, bytes: u64) -> u64 {
+        let (slow, fast) = (self.free_block_far_ns as f64, self.free_block_cached_ns as f64);
+        self.far(bytes).mul_add(slow - fast, fast).round().max(0.0) as u64
     }
 }
 

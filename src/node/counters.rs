@@ -15,6 +15,8 @@ pub struct Counters {
     pub expired_keys: u64,
     /// Fields of hashes deleted because their TTL had passed (`expired_fields` on Valkey).
     pub expired_subkeys: u64,
+    /// Values freed in the background.
+    pub lazyfreed_objects: u64,
     /// Writes refused with `OOM command not allowed when used memory > 'maxmemory'`.
     pub oom_errors: u64,
     /// Expire cycles cut by their time limit.
@@ -70,6 +72,8 @@ pub struct KeyspaceCounters {
     pub converted_keys: u64,
     /// What those held before (B).
     pub converted_bytes: u64,
+    /// The longest that the main thread took to free the value of one key (µs).
+    pub longest_free_us: u64,
     /// Elements of the largest collection that there ever was, and its bytes (B).
     pub largest_elements: u64,
     /// See above (B).

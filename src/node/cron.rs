@@ -35,6 +35,7 @@ impl Node {
     pub fn cron(&mut self) {
         self.update_cached_clock();
         self.pending.advance(self.now_ms);
+        self.lazyfree_for(0);
         self.note_peak();
         self.cron_loops += 1;
         if self.cron_loops.is_multiple_of(u64::from(self.effective_hz())) {
@@ -66,6 +67,7 @@ impl Node {
         if self.fast_cycle_possible() {
             self.active_expire_cycle(Cycle::Fast);
         }
+        self.lazyfree_for(0);
         self.run_eviction_timer();
         self.flush_propagated();
     }

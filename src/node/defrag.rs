@@ -38,7 +38,7 @@ impl Node {
             return;
         }
         let info = self.allocator_info();
-        let wasted = info.active.saturating_sub(info.allocated);
+        let wasted = info.frag_bytes;
         let fragmentation = wasted * 100 / info.allocated.max(1);
         let worth = fragmentation >= self.config.active_defrag_threshold_lower
             && wasted >= self.config.active_defrag_ignore_bytes.0;

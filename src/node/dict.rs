@@ -24,6 +24,11 @@ pub(crate) const INITIAL_BUCKETS: u64 = 4;
 const BUCKET_FACTOR: u64 = 5;
 const BUCKET_DIVISOR: u64 = 32;
 
+/// Buckets of seven places that a table is made with for `entries` entries.
+pub(crate) fn buckets_of_places(entries: u64) -> u64 {
+    (entries * BUCKET_FACTOR).div_ceil(BUCKET_DIVISOR)
+}
+
 /// Empty buckets that one step of rehash may skip.  Source: `dictRehash`, `n*10`.
 const EMPTY_VISITS_PER_STEP: usize = 10;
 
@@ -108,7 +113,7 @@ impl Dict {
     /// Buckets for `entries` entries.
     pub(crate) fn buckets_for(&self, entries: u64) -> u64 {
         let wanted = match self.layout {
-            TableLayout::Buckets => (entries * BUCKET_FACTOR).div_ceil(BUCKET_DIVISOR),
+            TableLayout::Buckets => buckets_of_places(entries),
             TableLayout::Chained { .. } | TableLayout::ChainedKeys { .. } => entries,
         };
         wanted.next_power_of_two().max(self.least_buckets())

@@ -6,6 +6,7 @@ use super::Node;
 use super::config::{EvictionRanking, EvictionScope};
 use super::dict::MAX_SAMPLES;
 use super::keys::{ExpiresChain, MainChain, Slot};
+use super::lazyfree::FreedBy;
 use super::notice::{EventKind, TableName};
 use super::pool::Pool;
 use super::starts::Starts;
@@ -70,6 +71,7 @@ impl Node {
 
     /// The eviction loop, once.
     pub(super) fn perform_evictions(&mut self) -> Evicted {
+        self.lazyfree_for(0);
         if !self.over_limit(0) {
             self.end_exceeded();
             self.eviction.running = false;
@@ -77,7 +79,8 @@ impl Node {
         }
         let to_free = self.ledger.used() - self.not_counted() - self.config.maxmemory.0;
         let limit_ns = eviction_time_limit_ns(self.config.maxmemory_eviction_tenacity);
-        let (mut freed, mut evicted, mut result) = (0, 0, Evicted::Enough);
+        let (mut freed, mut evicted, mut spent_ns, mut result) = (0, 0, 0, Evicted::Enough);
+        self.lazyfree.take_spent_ns();
         while freed < to_free {
             let Some(victim) = self.pick_victim() else {
                 result = Evicted::Failed;
@@ -88,10 +91,20 @@ impl Node {
             // A table that frees its old array in between counts too.
             freed += before.saturating_sub(self.ledger.used());
             evicted += 1;
-            if evicted % KEYS_PER_TIME_CHECK == 0 && evicted * self.costs.evict_key_ns > limit_ns {
-                result = Evicted::Running;
-                break;
+            spent_ns += self.costs.evict_key_ns + self.lazyfree.take_spent_ns();
+            if evicted % KEYS_PER_TIME_CHECK == 0 {
+                if self.config.lazyfree_lazy_eviction && self.freed_meanwhile(spent_ns) {
+                    break;
+                }
+                if spent_ns > limit_ns {
+                    result = Evicted::Running;
+                    break;
+                }
             }
+        }
+        // With nothing left to evict, the server waits a moment for what is being freed.
+        if result == Evicted::Failed && self.lazyfree.is_busy() && self.freed_meanwhile(spent_ns + limit_ns) {
+            result = Evicted::Enough;
         }
         self.eviction.running = result == Evicted::Running;
         self.eviction.last_run_us = self.now_us;
@@ -103,6 +116,12 @@ impl Node {
             Evicted::Running | Evicted::Failed => {}
         }
         result
+    }
+
+    /// Whether memory is under the limit once the background thread has had so long (ns).
+    fn freed_meanwhile(&mut self, ns: u64) -> bool {
+        self.lazyfree_for(ns);
+        !self.over_limit(0)
     }
 
     fn end_exceeded(&mut self) {
@@ -137,7 +156,7 @@ impl Node {
         }
         self.counters.evicted_keys += 1;
         self.propagate_deletion(victim, self.config.lazyfree_lazy_eviction);
-        self.delete_key(victim);
+        self.delete_key(victim, FreedBy::Eviction);
     }
 
     fn pick_victim(&mut self) -> Option<Slot> {

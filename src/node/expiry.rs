@@ -4,6 +4,7 @@
 
 use super::Node;
 use super::keys::{NIL, Slot};
+use super::lazyfree::FreedBy;
 use super::notice::EventKind;
 use crate::hint::prefetch;
 
@@ -95,7 +96,7 @@ impl Node {
         self.counters.expired_keys += 1;
         self.keyspaces[self.keys.entries[slot as usize].sizes.keyspace as usize].expired_keys += 1;
         self.propagate_expired(slot);
-        self.delete_key(slot);
+        self.delete_key(slot, FreedBy::Expiry);
     }
 
     /// One active cycle.
@@ -155,6 +156,7 @@ impl Node {
     fn sweep_until_clean(&mut self, effort: Effort, budget_us: u64) -> Swept {
         let mut total = Swept::default();
         let (mut loops, mut spent_ns) = (0, 0);
+        self.lazyfree.take_spent_ns();
         loop {
             loops += 1;
             let keys = self.expires.len();
@@ -166,6 +168,7 @@ impl Node {
             total.sampled += swept.sampled;
             total.expired += swept.expired;
             spent_ns += swept.expired * self.costs.expire_key_ns + (swept.sampled - swept.expired) * EXAMINE_KEY_NS;
+            spent_ns += self.lazyfree.take_spent_ns();
             if loops % LOOPS_PER_TIME_CHECK == 0 && spent_ns / 1000 > budget_us {
                 self.expire_cycle.cut_by_time = true;
                 self.counters.expired_time_cap_reached_count += 1;

@@ -7,6 +7,7 @@
 
 use super::collection::{Blocks, Collection, Elements, Kept};
 use super::keys::Slot;
+use super::lazyfree::FreedBy;
 use super::ledger::MemoryPart;
 use super::{Node, Role};
 use crate::layout::Rules;
@@ -145,7 +146,7 @@ impl Node {
         });
         self.note_expired_fields(slot, deleted, &*elements);
         if self.collections.get(number).is_some_and(Collection::is_gone) {
-            self.delete_key(slot);
+            self.delete_key(slot, FreedBy::Server);
         } else {
             self.index_fields(number, true);
         }

@@ -20,7 +20,8 @@ impl Collection {
         rules: &Rules<'_>,
         next: &mut T,
     ) -> Option<Done> {
-        let touches = matches!(command, Command::HSet | Command::HIncrBy | Command::HDel | Command::HGet);
+        let touches =
+            matches!(command, Command::HSet | Command::HIncrBy | Command::HDel | Command::HPersist | Command::HGet);
         let adds = touch.new && matches!(command, Command::HSet | Command::HIncrBy);
         if command == Command::HExpire {
             return Some(self.expire_field(touch, elements, rules, next));
@@ -34,20 +35,35 @@ impl Collection {
                 self.remove_timed(at, elements, rules, next);
                 Some(Done { found: true, changed: true, ..Done::default() })
             }
-            Command::HSet => {
-                let times = self.times.as_mut()?;
-                times.fields.remove(at);
-                let (span, number) = (times.fields.span(), self.first + times.fields.len());
-                let tally = &mut Kept { blocks: &mut self.blocks, next };
-                let Value::Hash(hash) = &mut self.value else { return None };
-                let pair = elements.pair(number);
-                hash.persist(pair, span, rules, tally);
-                let roomy = number - self.first < hash.with_room();
-                hash.replace(pair, pair, roomy, (self.first..self.next).map(|n| elements.pair(n)), rules, tally);
+            Command::HSet | Command::HPersist => {
+                let (number, roomy) = self.persist_field(at, elements, rules, next)?;
+                if command == Command::HSet {
+                    let tally = &mut Kept { blocks: &mut self.blocks, next };
+                    let Value::Hash(hash) = &mut self.value else { return None };
+                    let pair = elements.pair(number);
+                    hash.replace(pair, pair, roomy, (self.first..self.next).map(|n| elements.pair(n)), rules, tally);
+                }
                 Some(Done { found: true, changed: true, in_place: true, ..Done::default() })
             }
             _ => None,
         }
+    }
+
+    /// The last field with a TTL loses one that is at `at`; its number, and whether it keeps room for a TTL.
+    fn persist_field<T: Tally>(
+        &mut self,
+        at: u64,
+        elements: &dyn Elements,
+        rules: &Rules<'_>,
+        next: &mut T,
+    ) -> Option<(u64, bool)> {
+        let times = self.times.as_mut()?;
+        times.fields.remove(at);
+        let (span, number) = (times.fields.span(), self.first + times.fields.len());
+        let tally = &mut Kept { blocks: &mut self.blocks, next };
+        let Value::Hash(hash) = &mut self.value else { return None };
+        hash.persist(elements.pair(number), span, rules, tally);
+        Some((number, number - self.first < hash.with_room()))
     }
 
     /// A command meets a field whose time has passed: a release with ebuckets deletes it there and then.

@@ -13,6 +13,7 @@ use super::notice::EventKind;
 use super::persistence::PersistenceInfo;
 use super::replication::ReplicationInfo;
 use super::rss::AllocatorInfo;
+use super::slot_tables::SlotTables;
 use crate::layout::string::Encoding;
 use crate::profile::{Allocator, EventLoop, Profile};
 
@@ -82,6 +83,8 @@ pub struct NodeInfo {
     pub omem: [u64; 2],
     /// Bytes in kernel socket buffers (B).
     pub socket_bytes: u64,
+    /// `lazyfree_pending_objects`.
+    pub lazyfree_pending_objects: u64,
     /// Counters.
     pub counters: Counters,
 }
@@ -110,7 +113,10 @@ pub(super) fn startup_memory(profile: &Profile, allocator: Allocator, config: &S
         let descriptors = maxclients + FDSET_INCREMENT;
         sizes.iter().map(|size| classes.class(size * descriptors)).sum()
     };
-    let moved = base + event_loop(u64::from(config.maxclients)) + u64::from(config.databases) * database;
+    let cluster = if config.cluster_enabled { profile.cluster.startup.of(allocator) } else { 0 };
+    let single = config.cluster_enabled && profile.cluster.single_database;
+    let databases = if single { 1 } else { u64::from(config.databases) };
+    let moved = base + cluster + event_loop(u64::from(config.maxclients)) + databases * database;
     moved.saturating_sub(event_loop(MEASURED_MAXCLIENTS) + MEASURED_DATABASES * database)
 }
 
@@ -119,6 +125,7 @@ impl Node {
     #[must_use]
     pub fn info(&mut self) -> NodeInfo {
         self.pending.advance(self.now_ms);
+        self.lazyfree_for(0);
         let (expired_resident_keys, expired_resident_bytes) = self.pending.expired();
         NodeInfo {
             used_memory: self.ledger.used(),
@@ -142,24 +149,27 @@ impl Node {
             connected_clients: self.clients.connections(),
             omem: [ClientClass::Normal, ClientClass::Pubsub].map(|class| self.outputs.largest(class)),
             socket_bytes: self.socket_bytes(),
+            lazyfree_pending_objects: self.lazyfree.pending(),
             counters: self.counters,
         }
     }
 
     /// Old bucket arrays alive (B).
     pub(super) fn rehashing_bytes(&self) -> u64 {
-        self.main.bucket_bytes() * (self.main.old_buckets() + self.expires.old_buckets())
+        match &self.slot_tables {
+            Some(tables) => tables.iter().map(SlotTables::old_bytes).sum(),
+            None => self.main.bucket_bytes() * (self.main.old_buckets() + self.expires.old_buckets()),
+        }
     }
 
     /// `used_memory_overhead` by nominal struct sizes (B).
     fn overhead(&self) -> u64 {
-        let per_key = self.profile.overhead_entry + self.profile.robj;
+        let per_key = self.profile.overhead_entry + self.regions.slot_links + self.profile.robj;
         self.startup
             + self.overhead_caches
             + self.mem_clients_normal()
             + self.main.len() * per_key
             + self.expires.len() * self.profile.overhead_expires_entry
-            + self.main.bucket_bytes() * (self.main.buckets() + self.expires.buckets())
             + self.tables_overhead()
     }
 

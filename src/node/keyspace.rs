@@ -5,6 +5,7 @@
 use super::changes::Change;
 use super::child::{ChildEnd, ChildKind};
 use super::keys::{ExpiresChain, MainChain, Sizes, Slot};
+use super::lazyfree::FreedBy;
 use super::ledger::{KEYSPACE_PARTS, MemoryPart};
 use super::notice::TableName;
 use super::{KeyRef, Node, StringValue};
@@ -31,7 +32,7 @@ impl Node {
         let clock = self.fresh_clock();
         let slot = self.keys.insert(key.id, key.hash, clock, sizes);
         self.main.insert(slot, &mut MainChain(&mut self.keys.entries));
-        self.charge_beside_arrays(TableName::Main);
+        self.note_inserted_into(TableName::Main, slot);
         self.ledger.charge(MemoryPart::Entries, self.regions.entry);
         let key_class = self.regions.key(sizes);
         self.ledger.charge(MemoryPart::Keys, key_class);
@@ -49,7 +50,7 @@ impl Node {
     }
 
     /// Deletes a key: both entries, the key string and the value.
-    pub(super) fn delete_key(&mut self, slot: Slot) {
+    pub(super) fn delete_key(&mut self, slot: Slot, by: FreedBy) {
         if self.keys.entries[slot as usize].has_ttl() {
             self.remove_ttl(slot);
         } else if self.regions.object_layout().is_none() {
@@ -57,13 +58,13 @@ impl Node {
         }
         self.rehash_step(TableName::Main, 1);
         let link = self.main.remove(slot, &mut MainChain(&mut self.keys.entries));
-        self.note_deleted_from(TableName::Main);
+        self.note_deleted_from(TableName::Main, slot);
         self.note_deleted_from_heap(slot);
         if self.child_active {
             self.note_deleted_to_child(slot, link);
         }
         let sizes = self.keys.entries[slot as usize].sizes;
-        let elements = if sizes.encoding == Encoding::Collection { self.release_elements(sizes) } else { 0 };
+        let elements = if sizes.encoding == Encoding::Collection { self.release_elements(sizes, by) } else { 0 };
         self.ledger.release(MemoryPart::Entries, self.regions.entry);
         let key_class = self.regions.key(sizes);
         self.ledger.release(MemoryPart::Keys, key_class);
@@ -142,7 +143,7 @@ impl Node {
             self.keys.entries[slot as usize].set_has_ttl(true);
             let chain = &mut ExpiresChain::of(&mut self.keys);
             self.expires.insert(slot, chain);
-            self.charge_beside_arrays(TableName::Expires);
+            self.note_inserted_into(TableName::Expires, slot);
             self.ledger.charge(MemoryPart::ExpiresEntries, self.regions.timed);
             let keyspace = &mut self.keyspaces[self.keys.entries[slot as usize].sizes.keyspace as usize];
             keyspace.expires += 1;
@@ -164,7 +165,7 @@ impl Node {
         self.rehash_step(TableName::Expires, 1);
         let chain = &mut ExpiresChain::of(&mut self.keys);
         let link = self.expires.remove(slot, chain);
-        self.note_deleted_from(TableName::Expires);
+        self.note_deleted_from(TableName::Expires, slot);
         self.note_ttl_removed_from_heap(slot);
         if self.child_active {
             self.note_ttl_removed_to_child(slot, link);
@@ -199,6 +200,7 @@ impl Node {
             self.keys.remove(slot);
         }
         self.collections.clear();
+        self.lazyfree = super::lazyfree::LazyFree::default();
         self.field_expiry = super::field_expiry::FieldExpiry::default();
         self.main.clear();
         self.expires.clear();

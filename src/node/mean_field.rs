@@ -107,6 +107,12 @@ impl MeanField {
         small.chain(self.large.iter().map(|(size, live)| (*size, size * live)))
     }
 
+    /// Free places in the slabs held (B).
+    pub(super) fn free_places(&self) -> u64 {
+        let free = |(number, class): (usize, &Class)| class.held.saturating_sub(class.live) * size_of(number);
+        self.classes.iter().enumerate().map(free).sum()
+    }
+
     /// Pages held (B).
     pub(super) fn held(&self) -> u64 {
         self.held_by_class().map(|(_, bytes)| bytes).sum()

@@ -38,6 +38,7 @@ mod hyperloglog;
 mod info;
 pub(crate) mod keys;
 mod keyspace;
+mod lazyfree;
 pub mod ledger;
 pub mod link;
 mod mean_field;
@@ -53,6 +54,7 @@ mod regions;
 pub mod replication;
 pub mod rss;
 mod slabs;
+mod slot_tables;
 mod starts;
 mod stream_buffer;
 mod stream_state;
@@ -77,11 +79,13 @@ pub use field_expiry::ElementsOf;
 pub use info::{KeyspaceState, NodeInfo, PeakRecord};
 pub(crate) use keys::Slot;
 use keys::{Keys, NIL, NO_ID};
+pub use lazyfree::FreedBy;
 use ledger::{Ledger, MemoryPart};
 use notice::EventKind;
 pub use output::OutputSetup;
 use pending::PendingExpiry;
 use regions::Regions;
+use slot_tables::SlotTables;
 use std::collections::BTreeSet;
 
 /// The server's clock at the start of a run (s since 1970): a midnight, far enough from zero for what was loaded
@@ -169,6 +173,7 @@ pub struct Node {
     /// Lengths of names, by keyspace.
     names: Vec<propagation::Names>,
     collections: collections::Collections,
+    lazyfree: lazyfree::LazyFree,
     field_expiry: field_expiry::FieldExpiry,
     /// The command, by its number, that last found an expired key.
     expired_in: u64,
@@ -187,6 +192,8 @@ pub struct Node {
     plain_tables: bool,
     /// What is charged for each table beside its arrays: child buckets, entries of shared buckets (B).
     beside_arrays: [u64; 2],
+    /// What tables by slot take, in cluster mode where a release has them.
+    slot_tables: Option<Box<[SlotTables; 2]>>,
     /// The structs that hold the tables were made.
     structs_made: [bool; 2],
     events: Vec<(u64, EventKind)>,
@@ -245,6 +252,7 @@ impl Node {
             changes: None,
             allocator: setup.allocator,
             collections: collections::Collections::default(),
+            lazyfree: lazyfree::LazyFree::default(),
             field_expiry: field_expiry::FieldExpiry::default(),
             names: vec![propagation::Names::default(); setup.ids.len()],
             expired_in: u64::MAX,
@@ -257,18 +265,19 @@ impl Node {
             rss: rss::Rss::new(
                 setup.ids.iter().map(|&ids| ids as usize).sum(),
                 setup.allocator,
-                setup.allocator == Allocator::System || profile.cache_oblivious,
+                profile.cache_oblivious(setup.allocator),
                 profile.process.of(setup.allocator),
             ),
             host: host::Host { setup: setup.host, ..host::Host::default() },
             startup: info::startup_memory(profile, setup.allocator, &setup.config),
             overhead_caches: profile.overhead_caches.of(setup.allocator),
-            regions: Regions::new(profile, classes),
+            regions: Regions::new(profile, classes, setup.config.cluster_enabled),
             plain_tables: matches!(
                 (profile.table_layout, profile.shrink),
                 (TableLayout::Chained { .. }, ShrinkRule::CronBelowTenth)
             ),
             beside_arrays: [0; 2],
+            slot_tables: tables::slot_tables(profile, classes, &setup.config),
             structs_made: [false; 2],
             events: Vec::new(),
             events_dropped: 0,
@@ -369,7 +378,7 @@ impl Node {
 
     /// Bytes that a snapshot has to write: keys and values (B).
     fn payload_bytes(&self) -> u64 {
-        self.ledger.part(MemoryPart::Keys) + self.ledger.part(MemoryPart::Values)
+        self.ledger.part(MemoryPart::Keys) + self.ledger.part(MemoryPart::Values) - self.lazyfree.bytes()
     }
 
     #[inline]

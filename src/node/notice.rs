@@ -2,6 +2,7 @@
 
 use super::child::ChildKind;
 use super::host::Victim;
+use super::lazyfree::FreedBy;
 use super::link::ClientClass;
 use super::replication::DropReason;
 use crate::units::Micros;
@@ -42,6 +43,19 @@ pub enum EventKind {
     EvictingFirst,
     /// An expire cycle was cut by its time limit for the first time in a run of such cycles.
     ExpireTimeCapReached,
+    /// The main thread was busy for a time with freeing the value of one key.
+    SlowFree {
+        /// Why.
+        by: FreedBy,
+        /// Index of its keyspace.
+        keyspace: usize,
+        /// Elements of the value.
+        elements: u64,
+        /// Its bytes (B).
+        bytes: u64,
+        /// How long.
+        lasts: Micros,
+    },
     /// A child was forked.
     ChildStarted {
         /// What for.

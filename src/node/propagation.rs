@@ -18,6 +18,7 @@ const DEL: u64 = 3;
 const SET: u64 = 3;
 const PXAT: u64 = 4;
 const PEXPIREAT: u64 = 9;
+const HPEXPIREAT: u64 = 10;
 /// Length of an element of PFADD.  *assumed*: short identifiers.
 const PFADD_ELEMENT: u64 = 16;
 /// Length of a stream's ID: milliseconds, a dash and a digit.
@@ -118,37 +119,44 @@ impl Node {
         self.propagate(propagated(command, length, write) + if expired { TRANSACTION } else { 0 });
     }
 
-    /// A command on a collection goes to replicas, and the EXPIRE and the trim that follow it.
+    /// A command on a collection goes to replicas with all its elements, and the EXPIRE and the trim that follow it.
     #[inline(never)]
     pub(super) fn propagate_elements(&mut self, command: Command, write: &ElementWrite<'_>) {
         self.note_sent(command);
         let (key, elements, name) = (write.key_length, write.elements, command.spec().name.len() as u64);
-        let number = write.touch.rank;
-        let bytes = match command.needs() {
+        let (number, count) = (write.touch.rank, if command.takes_several() { write.touch.count.max(1) } else { 1 });
+        let all = || (0..count).map(|more| number.wrapping_add(more));
+        let stated: Vec<u64> = match command.needs() {
             Some(Needs::Hash) if command == Command::HExpire => {
-                resp::command(&[10, key, UNIX_MS, 6, 1, elements.pair(number).field.length()])
+                vec![UNIX_MS, 6, 1, elements.pair(number).field.length()]
             }
+            Some(Needs::Hash) if command == Command::HPersist => {
+                vec![6, 1, elements.pair(number).field.length()]
+            }
+            Some(Needs::Hash) if command == Command::HDel => all().map(|n| elements.pair(n).field.length()).collect(),
             Some(Needs::Hash) => {
-                let pair = elements.pair(number);
-                let value = if command == Command::HDel { None } else { Some(pair.value.length()) };
-                let lengths: Vec<u64> = [name, key, pair.field.length()].into_iter().chain(value).collect();
-                resp::command(&lengths)
+                all().map(|n| elements.pair(n)).flat_map(|pair| [pair.field.length(), pair.value.length()]).collect()
+            }
+            Some(Needs::Zset) if command == Command::ZRem => {
+                all().map(|n| elements.member(n).member.length()).collect()
             }
             Some(Needs::Zset) => {
-                let member = elements.member(number);
-                let score = if command == Command::ZRem { None } else { Some(member.score.length()) };
-                let lengths: Vec<u64> = [name, key].into_iter().chain(score).chain([member.member.length()]).collect();
-                resp::command(&lengths)
+                let members = all().map(|n| elements.member(n));
+                members.flat_map(|member| [member.score.length(), member.member.length()]).collect()
             }
             Some(Needs::Stream) if command == Command::XAdd => {
-                let pairs = elements.fields(number);
-                let lengths = pairs.iter().flat_map(|pair| [pair.field.length(), pair.value.length()]);
-                resp::command(&[name, key, STREAM_ID].into_iter().chain(lengths).collect::<Vec<u64>>())
+                let pairs = elements.fields(number).into_iter();
+                let lengths = pairs.flat_map(|pair| [pair.field.length(), pair.value.length()]);
+                [STREAM_ID].into_iter().chain(lengths).collect()
             }
-            Some(Needs::Stream) => resp::command(&[name, key, STREAM_ID]),
-            _ if matches!(command, Command::LPop | Command::RPop) => resp::command(&[name, key]),
-            _ => resp::command(&[name, key, elements.element(number).length()]),
+            Some(Needs::Stream) => vec![STREAM_ID; usize::try_from(count).unwrap_or(1)],
+            // LPOP of several says how many.
+            _ if matches!(command, Command::LPop | Command::RPop) && count == 1 => Vec::new(),
+            _ if matches!(command, Command::LPop | Command::RPop) => vec![string::digits(count.cast_signed())],
+            _ => all().map(|n| elements.element(n).length()).collect(),
         };
+        let name = if command == Command::HExpire { HPEXPIREAT } else { name };
+        let bytes = resp::command(&[name, key].into_iter().chain(stated).collect::<Vec<u64>>());
         let trim = match (write.touch.trim, command.needs()) {
             (Some(most), Some(Needs::List)) => resp::command(&[5, key, 1, string::digits(most.cast_signed())]),
             (Some(most), Some(Needs::Zset)) => resp::command(&[15, key, 1, string::digits(most.cast_signed())]),
@@ -195,7 +203,7 @@ impl Node {
     /// A key that a command, or the sweep, found expired goes to replicas as DEL.
     #[inline]
     pub(super) fn propagate_expired(&mut self, slot: Slot) {
-        self.propagate_deletion(slot, self.profile.defaults.lazyfree);
+        self.propagate_deletion(slot, self.config.lazyfree_lazy_expire);
         self.expired_in = self.counters.total_commands_processed;
     }
 }

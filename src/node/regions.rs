@@ -6,7 +6,7 @@
 use super::keys::Sizes;
 use crate::layout::sds;
 use crate::layout::string::{self, StringValue};
-use crate::profile::{KeyLayout, ObjectLayout, Profile, SizeClasses, TableLayout};
+use crate::profile::{KeyLayout, ObjectLayout, Profile, SizeClasses, SlotIndex, TableLayout};
 
 /// The layout of keys of one release with one allocator.
 #[derive(Debug, Clone, Copy)]
@@ -20,16 +20,23 @@ pub(super) struct Regions {
     pub(super) entry: u64,
     /// Class of an entry of the expires table (B).
     pub(super) timed: u64,
+    /// What entries of the main table have more in cluster mode, to be found by slot (B).
+    pub(super) slot_links: u64,
 }
 
 impl Regions {
-    pub(super) fn new(profile: &'static Profile, classes: SizeClasses) -> Regions {
-        let timed = match profile.table_layout {
-            TableLayout::Chained { entry } => classes.class(entry),
-            TableLayout::ChainedKeys { .. } | TableLayout::Buckets => 0,
+    pub(super) fn new(profile: &'static Profile, classes: SizeClasses, cluster: bool) -> Regions {
+        let slot_links = match profile.cluster.index {
+            SlotIndex::EntryLinks { metadata } if cluster => metadata,
+            _ => 0,
         };
-        let entry = if profile.key_layout == KeyLayout::Separate { timed } else { 0 };
-        Regions { layout: profile.key_layout, profile, classes, object: classes.class(profile.robj), entry, timed }
+        let (linked, timed) = match profile.table_layout {
+            TableLayout::Chained { entry } => (classes.class(entry + slot_links), classes.class(entry)),
+            TableLayout::ChainedKeys { .. } | TableLayout::Buckets => (0, 0),
+        };
+        let entry = if profile.key_layout == KeyLayout::Separate { linked } else { 0 };
+        let object = classes.class(profile.robj);
+        Regions { layout: profile.key_layout, profile, classes, object, entry, timed, slot_links }
     }
 
     /// How the object holds its key, where it does.

@@ -10,7 +10,7 @@ use super::keys::{Region, Sizes, Slot};
 use super::ledger::{KEYSPACE_PARTS, MemoryPart};
 use super::mean_field::MeanField;
 use super::slabs::{Place, Runs, Slabs};
-use crate::profile::{Allocator, CHUNK_HEADER, TableLayout};
+use crate::profile::{Allocator, CHUNK_HEADER, Fragmentation, TableLayout};
 
 /// Ids up to which regions are followed one by one.
 const EXACT_KEYS: usize = 2_000_000;
@@ -193,6 +193,17 @@ pub struct AllocatorInfo {
     pub resident: u64,
     /// `used_memory_rss` (B).
     pub rss: u64,
+    /// `allocator_frag_bytes`: by the release's definition pages in use beyond what is allocated, or free places in slabs
+    /// (B).
+    pub frag_bytes: u64,
+}
+
+impl AllocatorInfo {
+    /// `allocator_frag_ratio`.
+    #[must_use]
+    pub fn frag_ratio(&self) -> f64 {
+        1.0 + self.frag_bytes as f64 / self.allocated.max(1) as f64
+    }
 }
 
 impl Node {
@@ -203,16 +214,18 @@ impl Node {
         let others = self.ledger.used() - followed;
         // Child buckets, or entries of shared buckets, whose places are not followed.
         let beside: u64 = self.beside_arrays.iter().sum();
-        let beside_tables = if self.profile.table_layout == TableLayout::Buckets { 0 } else { beside };
-        let (cached, held, dirty, metadata) = match &self.rss.heap {
+        let in_tables = self.profile.table_layout == TableLayout::Buckets || self.slot_tables.is_some();
+        let beside_tables = if in_tables { 0 } else { beside };
+        let (cached, held, dirty, metadata, free_places) = match &self.rss.heap {
             Heap::Exact { slabs, .. } => {
                 let (in_runs, pages) = slabs.runs();
                 let held = slabs.active_bytes() + self.rss.blocks.held() + beside + pages - in_runs.min(others);
-                (slabs.cached_bytes(), held, slabs.dirty_bytes(), slabs.metadata_bytes())
+                let free_places = slabs.free_places_bytes() + self.rss.blocks.free_places();
+                (slabs.cached_bytes(), held, slabs.dirty_bytes(), slabs.metadata_bytes(), free_places)
             }
             Heap::MeanField(field) => {
                 let held = field.held() + self.rss.blocks.held() + self.tables_bytes() + beside_tables;
-                (0, held.max(followed), 0, 0)
+                (0, held.max(followed), 0, 0, field.free_places() + self.rss.blocks.free_places())
             }
             Heap::HighWater(most) => return self.glibc_info(*most),
         };
@@ -220,7 +233,11 @@ impl Node {
         let active = (others + held + self.rss.process.active).max(allocated);
         let resident = active + dirty + metadata + METADATA;
         let rss = resident + self.rss.process.process - self.untouched_bytes().min(held);
-        AllocatorInfo { allocated, active, resident, rss }
+        let frag_bytes = match self.profile.fragmentation {
+            Fragmentation::ActivePages => active - allocated,
+            Fragmentation::SmallSlabs => free_places,
+        };
+        AllocatorInfo { allocated, active, resident, rss, frag_bytes }
     }
 
     /// `used_memory_rss` of an empty server (B).
@@ -237,7 +254,8 @@ impl Node {
         let headers = chunks - self.glibc_chunk_bytes();
         let used = self.ledger.used();
         let rss = used + headers + unused + self.rss.process.process - self.untouched_bytes();
-        AllocatorInfo { allocated: used, active: rss, resident: rss, rss }
+        // Without jemalloc's figures the server calls its resident size allocated too.
+        AllocatorInfo { allocated: used, active: rss, resident: rss, rss, frag_bytes: rss.saturating_sub(used) }
     }
 
     /// Usable bytes of the keys' chunks, arrays left out (B).
@@ -257,7 +275,9 @@ impl Node {
 
     /// Pages of new bucket arrays that no entry has moved to yet: zeroed by the kernel, not resident (B).
     fn untouched_bytes(&self) -> u64 {
-        [&self.main, &self.expires].into_iter().map(super::dict::Dict::untouched_bytes).sum()
+        // Small arrays are touched at once.
+        let tables = [&self.main, &self.expires].into_iter().filter(|_| self.slot_tables.is_none());
+        tables.map(super::dict::Dict::untouched_bytes).sum()
     }
 
     /// `used_memory_rss` (B).

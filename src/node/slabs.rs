@@ -185,6 +185,12 @@ impl Class {
         self.current != Some(place) && !full && u64::from(slab.live) * slabs * 1000 <= live * SPARSE_MILLI
     }
 
+    /// Bytes of its free places: in the current slab and in those with room (B).
+    fn free_bytes(&self) -> u64 {
+        let open = self.with_room.iter().map(|&(_, place)| place).chain(self.current);
+        open.map(|place| u64::from(self.regions - self.slabs[place as usize - 1].live)).sum::<u64>() * self.size
+    }
+
     /// Slabs that hold something, or are current.
     fn alive(&self) -> u64 {
         (self.slabs.len() - self.gone.len()) as u64
@@ -383,6 +389,11 @@ impl Slabs {
     /// Bytes that thread caches hold (B).
     pub(super) fn cached_bytes(&self) -> u64 {
         self.classes.iter().map(|class| class.cache.len() as u64 * class.size).sum()
+    }
+
+    /// Bytes of free places in slabs; what a thread cache holds is not free (B).
+    pub(super) fn free_places_bytes(&self) -> u64 {
+        self.classes.iter().map(Class::free_bytes).sum()
     }
 
     /// Bytes of pages in use (B).

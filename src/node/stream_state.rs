@@ -39,6 +39,11 @@ impl StreamState {
         self.stream.bytes()
     }
 
+    /// What it takes to free it, in allocations.
+    pub(super) fn free_effort(&self) -> u64 {
+        self.stream.free_effort()
+    }
+
     /// What `MEMORY USAGE` counts beside the object (B).
     pub(super) fn memory_usage(&self, rules: &Rules<'_>) -> u64 {
         self.stream.memory_usage(rules)

@@ -3,18 +3,35 @@
 //! Source: redis 7.0.15 `src/dict.c` (`_dictExpandIfNeeded`), `src/server.c` (`dictExpandAllowed`,
 //! `tryResizeHashTables`, `incrementallyRehash`).
 
-use super::Node;
+use super::config::ServerConfig;
 use super::dict::{self, RehashEnded};
-use super::keys::{ExpiresChain, MainChain};
+use super::keys::{ExpiresChain, MainChain, Slot};
 use super::ledger::MemoryPart;
 use super::notice::{EventKind, TableName};
-use crate::profile::{ShrinkRule, TableLayout};
+use super::slot_tables::{self, SlotTables};
+use super::{Node, Role};
+use crate::profile::cluster::SLOTS;
+use crate::profile::{Profile, ShrinkRule, SizeClasses, TableLayout};
 
 /// Above this load a table may grow past `maxmemory`.  Source: `HASHTABLE_MAX_LOAD_FACTOR`.
 const MAX_LOAD_FACTOR: f64 = 1.618;
 
 /// Tables smaller than this make no event when they rehash: they are noise on the curve.
 const EVENT_MIN_BUCKETS: u64 = 1 << 16;
+
+/// Bytes of a pointer to a slot's table (B).
+const POINTER: u64 = 8;
+
+/// The tables of all slots, where cluster mode has them.
+pub(super) fn slot_tables(
+    profile: &Profile,
+    classes: SizeClasses,
+    config: &ServerConfig,
+) -> Option<Box<[SlotTables; 2]>> {
+    let kvstore = profile.kvstore.filter(|_| config.cluster_enabled)?;
+    let node = kvstore.rehashing_node;
+    Some(Box::new([kvstore.main_table, kvstore.expires_table].map(|t| SlotTables::new(profile, classes, t, node))))
+}
 
 impl TableName {
     /// Where the table's arrays are charged.
@@ -86,14 +103,49 @@ impl Node {
 
     /// A deletion from a table: it shrinks where the release looks at once.
     #[inline]
-    pub(super) fn note_deleted_from(&mut self, table: TableName) {
+    pub(super) fn note_deleted_from(&mut self, table: TableName, slot: Slot) {
         if !self.plain_tables {
-            self.shrink_if_needed_after_deletion(table);
+            self.shrink_if_needed_after_deletion(table, slot);
+        }
+    }
+
+    /// An insertion into a table: what it has beside its arrays is charged, or what the table of its slot has become.
+    #[inline]
+    pub(super) fn note_inserted_into(&mut self, table: TableName, slot: Slot) {
+        if !self.plain_tables {
+            self.charge_after_insertion(table, slot);
         }
     }
 
     #[inline(never)]
-    fn shrink_if_needed_after_deletion(&mut self, table: TableName) {
+    fn charge_after_insertion(&mut self, table: TableName, slot: Slot) {
+        if self.slot_tables.is_some() {
+            let (steps, now) = (self.profile.rehash_steps_insert, self.slot_tables_now());
+            let hash = self.keys.entries[slot as usize].hash;
+            if let Some(tables) = &mut self.slot_tables {
+                tables[table as usize].insert(hash, steps, now);
+            }
+        }
+        self.move_charge_beside_arrays(table);
+    }
+
+    /// What tables by slot may do now.
+    fn slot_tables_now(&self) -> slot_tables::Now {
+        let max = self.config.maxmemory.0;
+        let counted = self.ledger.used() - self.not_counted();
+        let limited = max > 0 && self.role == Role::Primary;
+        let room = if limited { max.saturating_sub(counted) } else { u64::MAX };
+        slot_tables::Now { child: self.child_active, room }
+    }
+
+    #[inline(never)]
+    fn shrink_if_needed_after_deletion(&mut self, table: TableName, slot: Slot) {
+        if self.slot_tables.is_some() {
+            let (hash, now) = (self.keys.entries[slot as usize].hash, self.slot_tables_now());
+            if let Some(tables) = &mut self.slot_tables {
+                tables[table as usize].remove(hash, now);
+            }
+        }
         if matches!(self.profile.shrink, ShrinkRule::Deletion { .. }) {
             self.shrink_if_needed(table);
         }
@@ -110,9 +162,14 @@ impl Node {
 
     #[inline(never)]
     fn move_charge_beside_arrays(&mut self, table: TableName) {
-        let (count, size) = self.dict(table).beside_arrays();
-        let bytes = count * self.classes.class(size);
+        let bytes = if let Some(tables) = &self.slot_tables {
+            tables[table as usize].bytes()
+        } else {
+            let (count, size) = self.dict(table).beside_arrays();
+            count * self.classes.class(size)
+        };
         let part = match (self.profile.table_layout, table) {
+            _ if self.slot_tables.is_some() => table.part(),
             (TableLayout::Buckets, _) => table.part(),
             (_, TableName::Main) => MemoryPart::Entries,
             (_, TableName::Expires) => MemoryPart::ExpiresEntries,
@@ -134,6 +191,10 @@ impl Node {
     /// FLUSHALL empties the tables; their structs stay.
     pub(super) fn charge_structs_after_flush(&mut self) {
         self.beside_arrays = [0; 2];
+        if let Some(tables) = &mut self.slot_tables {
+            tables.iter_mut().for_each(SlotTables::clear);
+            return;
+        }
         for table in [TableName::Main, TableName::Expires] {
             if self.structs_made[table as usize] {
                 self.ledger.charge(table.part(), self.table_struct(table));
@@ -141,10 +202,16 @@ impl Node {
         }
     }
 
-    /// What `used_memory_overhead` counts of the tables besides entries, objects and arrays (B).
+    /// What `used_memory_overhead` counts of the tables besides entries and objects (B).
     pub(super) fn tables_overhead(&self) -> u64 {
-        let beside: u64 =
-            [&self.main, &self.expires].map(dict::Dict::beside_arrays).iter().map(|(n, size)| n * size).sum();
+        if let (Some(tables), Some(kvstore)) = (&self.slot_tables, self.profile.kvstore) {
+            // measured: 16 bytes more
+            let arrays = 2 * (kvstore.header + POINTER * SLOTS) + 16;
+            return arrays + tables.iter().map(SlotTables::nominal).sum::<u64>();
+        }
+        let arrays = self.main.bucket_bytes() * (self.main.buckets() + self.expires.buckets());
+        let beside: u64 = arrays
+            + [&self.main, &self.expires].map(dict::Dict::beside_arrays).iter().map(|(n, size)| n * size).sum::<u64>();
         // A database is listed once it has a table.
         let Some(kvstore) = self.profile.kvstore.filter(|_| self.structs_made[0]) else { return beside };
         let expires = if self.structs_made[1] { kvstore.expires_table } else { 0 };
@@ -158,6 +225,14 @@ impl Node {
     }
 
     fn resize(&mut self, table: TableName, buckets: u64) {
+        if self.slot_tables.is_some() {
+            // The literal table says where keys stand; what is allocated is counted by slot.
+            match table {
+                TableName::Main => self.main.resize(buckets),
+                TableName::Expires => self.expires.resize(buckets),
+            };
+            return;
+        }
         let from_buckets = self.dict(table).buckets();
         let bucket_bytes = self.dict(table).bucket_bytes();
         if !std::mem::replace(&mut self.structs_made[table as usize], true) {
@@ -236,6 +311,9 @@ impl Node {
                 self.grow(table);
             }
         }
+        if self.slot_tables.is_some() {
+            self.slot_tables_cron();
+        }
         if !self.config.activerehashing {
             return;
         }
@@ -250,6 +328,20 @@ impl Node {
                 let chain = &mut ExpiresChain::of(&mut node.keys);
                 node.expires.rehash_buckets(buckets, chain)
             });
+        }
+    }
+
+    /// Cron's share of tables by slot: one millisecond of rehash for those of keys, then for those of times.
+    #[inline(never)]
+    fn slot_tables_cron(&mut self) {
+        let now = self.slot_tables_now();
+        for table in [TableName::Main, TableName::Expires] {
+            let buckets =
+                if self.config.activerehashing { self.costs.rehash_buckets(self.rehash_reads(table)) } else { 0 };
+            if let Some(tables) = &mut self.slot_tables {
+                tables[table as usize].cron(buckets, now);
+            }
+            self.move_charge_beside_arrays(table);
         }
     }
 
@@ -268,7 +360,7 @@ impl Node {
         if frozen {
             return;
         }
-        if let Some(RehashEnded { freed_buckets, buckets }) = work(self) {
+        if let Some(RehashEnded { freed_buckets, buckets }) = work(self).filter(|_| self.slot_tables.is_none()) {
             let freed_bytes = self.classes.class(freed_buckets * self.dict(table).bucket_bytes());
             self.ledger.release(table.part(), freed_bytes + self.rehashing_node());
             self.note_array_in_heap(freed_bytes, false);

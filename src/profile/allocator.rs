@@ -28,10 +28,25 @@ impl Allocator {
     /// The allocator's size classes.
     #[must_use]
     pub fn classes(self) -> SizeClasses {
-        let quantum = if self == Allocator::Bundled { 8 } else { 16 };
-        SizeClasses { quantum_mask: quantum - 1, glibc: self == Allocator::Libc, large_by_page: false }
+        SizeClasses::of(QUANTUM.of(self)).glibc(self == Allocator::Libc)
     }
 }
+
+/// How a release's jemalloc is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jemalloc {
+    /// Distance of the smallest size classes (B).
+    pub quantum: ByAllocator,
+    /// The bundled one lays out large allocations with a page more each (7.0; off from 7.2 on).  The distribution's does
+    /// so always.
+    pub cache_oblivious: bool,
+    /// The distribution's is 5.3.1, where a large allocation is a multiple of the page.
+    pub system_large_by_page: bool,
+}
+
+/// Quantum of each build (B).  Source: Redis `deps/Makefile`, `--with-lg-quantum=3`; Debian's package, jemalloc's own 16;
+/// *measured*: `MEMORY MALLOC-STATS`.
+pub(super) const QUANTUM: ByAllocator = ByAllocator { bundled: 8, system: 16, libc: 16 };
 
 /// A figure that differs between builds (B).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +84,8 @@ const PAGE: u64 = 4096;
 
 /// What a request costs.  jemalloc 5: multiples of the quantum up to 128, then four classes to each doubling.  glibc: chunks
 /// in steps of 16 bytes less their header, whole pages from [`MMAP_THRESHOLD`] on.
-/// Source: jemalloc 5.3.0 `size_classes.h`, *measured* against the bins of servers of both quanta; glibc `malloc.c`,
-/// *measured* with `malloc_usable_size`.
+/// Source: jemalloc 5.3.0 `size_classes.h`, *measured* against the bins of servers of both quanta and 5.3.1's `nallocx`;
+/// glibc `malloc.c`, *measured* with `malloc_usable_size`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SizeClasses {
     quantum_mask: u64,
@@ -82,6 +97,16 @@ pub struct SizeClasses {
 const LARGE: u64 = 8 * PAGE;
 
 impl SizeClasses {
+    /// jemalloc's with this quantum (B), a power of two.
+    pub(super) fn of(quantum: u64) -> SizeClasses {
+        SizeClasses { quantum_mask: quantum - 1, glibc: false, large_by_page: false }
+    }
+
+    /// glibc's, or as they are.
+    pub(super) fn glibc(self, glibc: bool) -> SizeClasses {
+        SizeClasses { glibc, ..self }
+    }
+
     /// The same, with large classes a page apart.  *Measured*: jemalloc 5.3.1 of Debian sid, 33 000 to 300 000 bytes.
     #[must_use]
     pub fn large_by_page(self) -> SizeClasses {

@@ -4,6 +4,7 @@
 //! file beside this one and one line in [`PROFILES`]; it states only what differs from its parent.
 
 mod allocator;
+pub mod cluster;
 pub mod collections;
 mod redis_6_2;
 mod redis_7_0;
@@ -15,7 +16,8 @@ mod valkey_8_0;
 mod valkey_8_1;
 mod valkey_9_1;
 
-pub use allocator::{Allocator, ByAllocator, CHUNK_HEADER, MMAP_THRESHOLD, SizeClasses};
+pub use allocator::{Allocator, ByAllocator, CHUNK_HEADER, Jemalloc, MMAP_THRESHOLD, SizeClasses};
+pub use cluster::{Cluster, SlotIndex};
 pub use collections::{Collections, FieldString, FieldTtl, HashEntry, KeyUsage, Packing, Shrink, SkiplistNode, Table};
 
 /// How a key, the object of its value and its entry in the main table are allocated.
@@ -138,6 +140,15 @@ pub enum EventLoop {
     OnDemand,
 }
 
+/// What the allocator's fragmentation is, as the server says it and as active defragmentation looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fragmentation {
+    /// Pages in use, `allocator_active`, against what is allocated (to 7.2).
+    ActivePages,
+    /// Free places in the slabs of small classes against what is allocated (7.4, Valkey 8.0).
+    SmallSlabs,
+}
+
 /// Where commands wait for replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplicationBuffer {
@@ -179,6 +190,8 @@ pub struct Profile {
     pub overhead_expires_entry: u64,
     /// What holds the tables; `None`: part of the startup memory.
     pub kvstore: Option<Kvstore>,
+    /// Cluster mode.
+    pub cluster: &'static Cluster,
     /// Longest string that shares an allocation with its object (B).
     pub embstr_max: u64,
     /// Values from this length on are trimmed when their string has much room (B).
@@ -209,10 +222,10 @@ pub struct Profile {
     pub latency_histograms: bool,
     /// Script and function caches that `used_memory_overhead` counts on an empty server (B).
     pub overhead_caches: ByAllocator,
-    /// The bundled jemalloc lays out large allocations with a page more each (7.0; off from 7.2 on).
-    pub cache_oblivious: bool,
-    /// The distribution's jemalloc is 5.3.1, where a large allocation is a multiple of the page.
-    pub system_large_by_page: bool,
+    /// How jemalloc is built.
+    pub jemalloc: Jemalloc,
+    /// What `allocator_frag_ratio` and `allocator_frag_bytes` compare.
+    pub fragmentation: Fragmentation,
     /// Steps of incremental rehash made by a command that looks a key up.
     pub rehash_steps_lookup: u32,
     /// Steps made by a command that adds a key, its lookup included.
@@ -264,14 +277,29 @@ impl Profile {
     /// Size classes of a build of the release with this allocator.
     #[must_use]
     pub fn classes(&self, allocator: Allocator) -> SizeClasses {
-        let classes = allocator.classes();
-        if allocator == Allocator::System && self.system_large_by_page { classes.large_by_page() } else { classes }
+        let classes = SizeClasses::of(self.jemalloc.quantum.of(allocator)).glibc(allocator == Allocator::Libc);
+        let by_page = allocator == Allocator::System && self.jemalloc.system_large_by_page;
+        if by_page { classes.large_by_page() } else { classes }
+    }
+
+    /// Whether jemalloc takes a page more for each large allocation.
+    #[must_use]
+    pub fn cache_oblivious(&self, allocator: Allocator) -> bool {
+        allocator == Allocator::System || self.jemalloc.cache_oblivious
     }
 
     /// The release called `name`.
     #[must_use]
     pub fn find(name: &str) -> Option<&'static Profile> {
         PROFILES.iter().find(|profile| profile.name == name)
+    }
+
+    /// What to say of cluster mode where no measurement confirms what keys cost in it.
+    #[must_use]
+    pub fn unconfirmed_cluster(&self) -> Option<String> {
+        let text =
+            || format!("cluster mode of {}: read from the server's source, not confirmed by measurements", self.name);
+        (!self.cluster.measured).then(text)
     }
 
     /// What to say of a release with an allocator that no measurement confirms.

@@ -6,6 +6,7 @@ use super::{Allocator, ByAllocator, Defaults, Profile, QueryBuffer, ReplicationB
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-6.2",
     collections: &super::collections::REDIS_6_2,
+    cluster: &super::cluster::REDIS_6_2,
     measured: &[Allocator::Bundled, Allocator::Libc],
     // measured: redis 6.2.16, default configuration; 6.2.14 built with glibc.  assumed: the system build has what 7.0's
     // has more

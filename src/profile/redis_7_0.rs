@@ -1,14 +1,16 @@
 //! Redis 7.0.  Source: redis 7.0.15 as restated in the memory-layout specification; startup figures *measured*.
 
+use super::allocator::QUANTUM;
 use super::{
-    Allocator, ByAllocator, ChildRules, Defaults, EventLoop, KeyLayout, Profile, QueryBuffer, ReplicationBuffer,
-    ShrinkRule, TableLayout,
+    Allocator, ByAllocator, ChildRules, Defaults, EventLoop, Fragmentation, Jemalloc, KeyLayout, Profile, QueryBuffer,
+    ReplicationBuffer, ShrinkRule, TableLayout,
 };
 
 /// Redis 7.0.15.
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-7.0",
     collections: &super::collections::REDIS_7_0,
+    cluster: &super::cluster::REDIS_7_0,
     measured: &[Allocator::Bundled, Allocator::System],
     // source: src/server.h, struct redisObject
     robj: 16,
@@ -46,8 +48,9 @@ pub(super) const PROFILE: Profile = Profile {
     // measured: overhead of an empty server beyond startup memory and clients, every `static` record
     overhead_caches: ByAllocator { bundled: 184, system: 200, libc: 184 },
     // source: deps/jemalloc built without --disable-cache-oblivious
-    cache_oblivious: true,
-    system_large_by_page: false,
+    jemalloc: Jemalloc { quantum: QUANTUM, cache_oblivious: true, system_large_by_page: false },
+    // source: src/object.c, getMemoryOverheadData: allocator_active / allocator_allocated
+    fragmentation: Fragmentation::ActivePages,
     // measured: 5178 non-empty buckets took about 5200 GETs
     rehash_steps_lookup: 1,
     // measured: 5178 non-empty buckets took 1751 SETs of new keys

@@ -1,11 +1,12 @@
 //! Redis 7.2: what differs from 7.0.  Source: redis 7.2.6 as restated in the memory-layout specification.
 
-use super::{Allocator, ByAllocator, Profile};
+use super::{Allocator, ByAllocator, Jemalloc, Profile};
 
 /// Redis 7.2.6.
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-7.2",
     collections: &super::collections::REDIS_7_2,
+    cluster: &super::cluster::REDIS_7_2,
     measured: &[Allocator::Bundled],
     // measured: redis 7.2.6, default configuration, maxclients 10000, 16 databases, bundled.  assumed: the system build
     // has what 7.0's has more; no Debian package of 7.2 exists to measure
@@ -20,7 +21,7 @@ pub(super) const PROFILE: Profile = Profile {
     // source: src/db.c, dbSetValue is given the entry
     rehash_steps_overwrite: 1,
     // source: deps/Makefile, --disable-cache-oblivious
-    cache_oblivious: false,
+    jemalloc: Jemalloc { cache_oblivious: false, ..super::redis_7_0::PROFILE.jemalloc },
     lru_inherited_on_overwrite: true,
     expire_scan_reverse_binary: true,
     ..super::redis_7_0::PROFILE

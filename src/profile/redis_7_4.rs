@@ -1,11 +1,12 @@
 //! Redis 7.4: what differs from 7.2.  Source: redis 7.4.1 as restated in the memory-layout specification.
 
-use super::{Allocator, ByAllocator, ChildRules, Kvstore, Profile, ShrinkRule};
+use super::{Allocator, ByAllocator, ChildRules, Fragmentation, Kvstore, Profile, ShrinkRule};
 
 /// Redis 7.4.1.
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-7.4",
     collections: &super::collections::REDIS_7_4,
+    cluster: &super::cluster::REDIS_7_4,
     measured: &[Allocator::Bundled],
     // measured: redis 7.4.1, default configuration, Lua included.  assumed: the system build has what 7.0's has more
     startup: ByAllocator { bundled: 946_336, system: 963_976, libc: 1_021_768 },
@@ -25,6 +26,8 @@ pub(super) const PROFILE: Profile = Profile {
     shrink: ShrinkRule::Deletion { at: 12_500, with_child: 3_125 },
     // source: src/dict.c, dict_force_resize_ratio 4
     child_rules: ChildRules { grow_load: 4, rehash_growth: 4, rehash_shrink: 32 },
+    // source: src/zmalloc.c, zmalloc_get_allocator_info: frag_smallbins_bytes
+    fragmentation: Fragmentation::SmallSlabs,
     // source: src/expire.c, activeExpireCycle, db_done
     expire_one_sweep: true,
     ..super::redis_7_2::PROFILE

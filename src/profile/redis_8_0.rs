@@ -7,6 +7,7 @@ use super::{Allocator, ByAllocator, EventLoop, Kvstore, Profile, QueryBuffer};
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-8.0",
     collections: &super::collections::REDIS_8_0,
+    cluster: &super::cluster::REDIS_8_0,
     measured: &[Allocator::System],
     // measured: Debian's 8.0.2, system jemalloc.  assumed: the bundled build has what 7.0's has less, and Lua's memory
     // besides, which its allocator counts (65 KB, 7.4)

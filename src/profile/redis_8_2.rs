@@ -7,6 +7,7 @@ use super::{KeyLayout, ObjectLayout, Profile, TableLayout};
 pub(super) const PROFILE: Profile = Profile {
     name: "redis-8.2",
     collections: &super::collections::REDIS_8_2,
+    cluster: &super::cluster::REDIS_8_2,
     measured: &[],
     // source: src/object.c, kvobjCreate, KVOBJ_EMBSTR limits
     key_layout: KeyLayout::InObject(ObjectLayout { embed_max: 64, embedded_head: 16, long_key: 128 }),

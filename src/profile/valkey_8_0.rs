@@ -6,6 +6,7 @@ use super::{Allocator, ByAllocator, Defaults, KeyLayout, Kvstore, Profile, Query
 pub(super) const PROFILE: Profile = Profile {
     name: "valkey-8.0",
     collections: &super::collections::VALKEY_8_0,
+    cluster: &super::cluster::VALKEY_8_0,
     measured: &[Allocator::Bundled],
     // source: src/dict.c, embedded entries: value, next, offset; measured: a key of 20 bytes takes 48
     key_layout: KeyLayout::InEntry { entry: 17 },

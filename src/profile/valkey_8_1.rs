@@ -7,6 +7,7 @@ use super::{Allocator, ByAllocator, ChildRules, KeyLayout, Kvstore, ObjectLayout
 pub(super) const PROFILE: Profile = Profile {
     name: "valkey-8.1",
     collections: &super::collections::VALKEY_8_1,
+    cluster: &super::cluster::VALKEY_8_1,
     measured: &[Allocator::System],
     // source: src/object.c, createEmbeddedStringObjectWithKeyAndExpire, KEY_SIZE_TO_INCLUDE_EXPIRE_THRESHOLD
     key_layout: KeyLayout::InObject(ObjectLayout { embed_max: 64, embedded_head: 16, long_key: 128 }),

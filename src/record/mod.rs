@@ -3,6 +3,7 @@
 //! Plain data, filled by `sim`, read by `analysis` and `report`.  Integers only, so that two runs of one seed compare
 //! byte for byte.
 
+pub use crate::node::FreedBy;
 pub use crate::node::KeyExample;
 pub use crate::node::child::ChildKind;
 pub use crate::node::counters::{Counters, KeyspaceCounters};
@@ -63,6 +64,8 @@ pub struct Sample {
     pub omem: [u64; 2],
     /// Bytes that kernel socket buffers hold for connections; no part of `used_memory` (B).
     pub socket_bytes: u64,
+    /// `lazyfree_pending_objects`.
+    pub lazyfree_pending_objects: u64,
     /// Counters since the start.
     pub counters: Counters,
 }

@@ -2,7 +2,7 @@
 
 use crate::analysis::{Findings, series};
 use crate::node::ledger::{MemoryPart, PARTS};
-use crate::record::{ChildKind, DisconnectReason, EventKind, KeyspaceRecord, Run, TableName, Victim};
+use crate::record::{ChildKind, DisconnectReason, EventKind, FreedBy, KeyspaceRecord, Run, TableName, Victim};
 pub use crate::units::grouped as count;
 use crate::units::{Bytes, Micros, SimTime};
 
@@ -127,6 +127,10 @@ pub fn event(kind: &EventKind) -> String {
             format!("{} ends, copy-on-write {}", kind.label(), size(*cow_size))
         }
         EventKind::ChildEnded { kind, .. } => format!("{} fails", kind.label()),
+        EventKind::SlowFree { by, elements, bytes, lasts, .. } => {
+            let (elements, size) = (counted_elements(*elements), size(*bytes));
+            format!("{} of {elements}, {size}, blocks the server for {lasts}", by.label())
+        }
         EventKind::ForkFailed { kind } => format!("{}: fork refused, cannot allocate memory", kind.label()),
         EventKind::OomKilled { victim: Victim::Server, .. } => "OOM killer takes the server".to_owned(),
         EventKind::OomKilled { victim: Victim::Child, .. } => "OOM killer takes the child".to_owned(),
@@ -178,6 +182,25 @@ pub fn disconnections(findings: &Findings) -> Vec<String> {
         )
     };
     sums.into_iter().map(line).collect()
+}
+
+/// The longest times for which the freeing of one value kept the server busy, a line for each keyspace and reason.
+#[must_use]
+pub fn slow_frees(findings: &Findings) -> Vec<String> {
+    let mut longest: Vec<(usize, FreedBy, u64, SimTime, &EventKind)> = Vec::new();
+    for event in &findings.shown().events {
+        let EventKind::SlowFree { by, keyspace, lasts, .. } = event.kind else { continue };
+        match longest.iter_mut().find(|free| (free.0, free.1) == (keyspace, by)) {
+            Some(free) if lasts.0 > free.2 => (free.2, free.3, free.4) = (lasts.0, event.at, &event.kind),
+            Some(_) => {}
+            None => longest.push((keyspace, by, lasts.0, event.at, &event.kind)),
+        }
+    }
+    let line = |(keyspace, _, _, at, kind): (usize, FreedBy, u64, SimTime, &EventKind)| {
+        let name = findings.scenario.keyspaces.get(keyspace).map_or("", |keyspace| keyspace.name.as_str());
+        format!("slow_free: a key of {name} after {at}: {}", event(kind))
+    };
+    longest.into_iter().map(line).collect()
 }
 
 /// Events of the scenario that changed nothing, a line for each reason.
@@ -243,6 +266,7 @@ pub fn event_word(kind: &EventKind) -> &'static str {
         EventKind::ChildEnded { kind: ChildKind::Bgsave, .. } => "bgsave_ended",
         EventKind::ChildEnded { kind: ChildKind::AofRewrite, .. } => "aof_rewrite_ended",
         EventKind::ChildEnded { kind: ChildKind::Sync, .. } => "sync_child_ended",
+        EventKind::SlowFree { .. } => "slow_free",
         EventKind::ForkFailed { .. } => "fork_failed",
         EventKind::OomKilled { .. } => "oom_killed",
         EventKind::ReplicaDropped { .. } => "replica_dropped",

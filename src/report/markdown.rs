@@ -82,6 +82,9 @@ fn figures(findings: &Findings, out: &mut String) {
     if counters.expired_keys > 0 {
         row("`expired_keys`", format::count(counters.expired_keys));
     }
+    if counters.expired_subkeys > 0 {
+        row("`expired_subkeys`", format::count(counters.expired_subkeys));
+    }
     if run.end.expired_resident_bytes > 0 {
         row("expired and still resident at the end", format::size(run.end.expired_resident_bytes));
     }

@@ -26,6 +26,7 @@ const END: &[Figure] = &[
     ("allocator_allocated", |r| r.end.allocator.allocated as f64),
     ("allocator_active", |r| r.end.allocator.active as f64),
     ("allocator_resident", |r| r.end.allocator.resident as f64),
+    ("allocator_frag_ratio", |r| r.end.allocator.frag_ratio()),
     ("mem_fragmentation_ratio", |r| series::ratio(r.end.allocator.rss, r.end.used_memory)),
     ("mem_clients_normal", |r| r.end.mem_clients_normal as f64),
     ("mem_clients_slaves", |r| r.end.replication.mem_clients_slaves as f64),
@@ -55,8 +56,12 @@ const END: &[Figure] = &[
     ("aof_delayed_fsync", |r| r.end.counters.aof_delayed_fsync as f64),
     ("active_defrag_hits", |r| r.end.persistence.active_defrag_hits as f64),
     ("oom_kills", |r| r.end.counters.oom_kills as f64),
+    ("lazyfreed_objects", |r| r.end.counters.lazyfreed_objects as f64),
     ("events_dropped", |r| r.events_dropped as f64),
 ];
+
+/// Figures of `end` where hashes have fields with a TTL.
+const END_FIELDS: &[Figure] = &[("expired_subkeys", |r| r.end.counters.expired_subkeys as f64)];
 
 /// The summary as text.
 #[must_use]
@@ -65,6 +70,7 @@ pub fn summary_json(findings: &Findings, cost: &Cost) -> String {
     let scenario = &findings.scenario;
     let verdict = &findings.verdict;
     let recommendation = &findings.recommendation;
+    let fields = if findings.scenario.has_field_ttls() { END_FIELDS } else { &[] };
     let value = json!({
         "schema": SCHEMA,
         "capsim": env!("CARGO_PKG_VERSION"),
@@ -89,7 +95,7 @@ pub fn summary_json(findings: &Findings, cost: &Cost) -> String {
                 "parts": host_parts(run),
             },
         },
-        "end": Value::Object(END.iter().map(|(name, of)| ((*name).to_owned(), figure(findings, of))).collect()),
+        "end": Value::Object(END.iter().chain(fields).map(|(name, of)| ((*name).to_owned(), figure(findings, of))).collect()),
         "steady_state": steady(findings),
         "events": run.events.iter().map(|event| json!({
             "at_s": event.at.as_secs_f64(), "kind": format::event_word(&event.kind), "detail": detail(&event.kind),
@@ -102,6 +108,7 @@ pub fn summary_json(findings: &Findings, cost: &Cost) -> String {
             "expired_keys": k.counters.expired_keys,
             "example": k.example.map(|key| json!({"encoding": key.encoding, "memory_usage": key.memory_usage})),
             "bytes_at_start": k.bytes_at_start,
+            "longest_free_s": rounded(k.counters.longest_free_us as f64 / 1e6),
             "converted_keys": k.counters.converted_keys, "converted_bytes": k.counters.converted_bytes,
             "largest": { "elements": k.counters.largest_elements, "bytes": k.counters.largest_bytes },
         })).collect::<Vec<Value>>(),
@@ -181,6 +188,10 @@ fn detail(kind: &EventKind) -> Value {
             json!({"lasts_s": rounded(lasts.as_secs_f64()), "latest_fork_usec": fork_us})
         }
         EventKind::ChildEnded { cow_size, succeeded, .. } => json!({"cow_size": cow_size, "succeeded": succeeded}),
+        EventKind::SlowFree { by, keyspace, elements, bytes, lasts } => json!({
+            "by": by.label(), "keyspace": keyspace, "elements": elements, "bytes": bytes,
+            "lasts_s": rounded(lasts.as_secs_f64()),
+        }),
         EventKind::ForkFailed { kind } => json!({"child": kind.label()}),
         EventKind::OomKilled { victim, lost_changes } => {
             json!({"victim": format!("{victim:?}").to_lowercase(), "lost_changes": lost_changes})

@@ -156,7 +156,8 @@ fn keyspaces(findings: &Findings, out: &mut String) {
     out.push_str("\n  Keyspaces at the end\n");
     for row in rows {
         let biggest = if row.biggest.is_empty() { String::new() } else { format!("; biggest {}", row.biggest) };
-        let text = format!("{} ({}), {} keys{biggest}", row.bytes, row.growth, row.keys);
+        let keys = if row.keys == "1" { "key" } else { "keys" };
+        let text = format!("{} ({}), {} {keys}{biggest}", row.bytes, row.growth, row.keys);
         wrap(out, &format!("    {:<20} ", row.name), &text);
     }
 }
@@ -198,11 +199,16 @@ fn happened(findings: &Findings, run: &Run, out: &mut String) {
         let count = format::count(counters.expired_keys);
         lines.push(format!("{count} keys expired; at most {} of expired keys were still resident", format::size(high)));
     }
+    if counters.expired_subkeys > 0 {
+        let count = format::count(counters.expired_subkeys);
+        lines.push(format!("{count} fields of hashes expired (expired_subkeys)"));
+    }
     if counters.expired_time_cap_reached_count > 0 {
         let count = format::count(counters.expired_time_cap_reached_count);
         lines.push(format!("expiry could not keep up: {count} cycles were cut by their time limit"));
     }
     lines.extend(format::disconnections(findings));
+    lines.extend(format::slow_frees(findings));
     lines.extend(format::without_effect(run));
     if run.events_dropped > 0 {
         lines.push(format!("{} were not kept: too many", counted(run.events_dropped, "event")));

@@ -59,19 +59,24 @@ const COLUMNS: &[Column] = &[
         s.counters.client_output_buffer_limit_disconnections.to_string()
     }),
     ("evicted_clients", |s, _| s.counters.evicted_clients.to_string()),
+    ("lazyfree_pending_objects", |s, _| s.lazyfree_pending_objects.to_string()),
 ];
+
+/// Columns where hashes have fields with a TTL.
+const FIELD_COLUMNS: &[Column] = &[("expired_subkeys", |s, _| s.counters.expired_subkeys.to_string())];
 
 /// The timeline of the run that reports show.
 #[must_use]
 pub fn timeline_csv(findings: &Findings, _cost: &Cost) -> String {
     let timeline = &findings.shown().timeline;
-    let names = COLUMNS.iter().map(|(name, _)| (*name).to_owned());
+    let more = if findings.scenario.has_field_ttls() { FIELD_COLUMNS } else { &[] };
+    let names = COLUMNS.iter().chain(more).map(|(name, _)| (*name).to_owned());
     let parts = MemoryPart::ALL.into_iter().map(|part| format!("{}_bytes", part.name()));
     let mut text = names.chain(parts).collect::<Vec<String>>().join(",");
     text.push('\n');
     for (index, sample) in timeline.iter().enumerate() {
         let before = &timeline[index.saturating_sub(1)];
-        for (column, (_, value)) in COLUMNS.iter().enumerate() {
+        for (column, (_, value)) in COLUMNS.iter().chain(more).enumerate() {
             let comma = if column == 0 { "" } else { "," };
             let _ = write!(text, "{comma}{}", value(sample, before));
         }

@@ -1,5 +1,6 @@
 //! The document as a whole: the top level, the server, connections, costs, policy; then the limits over all of it.
 
+use super::cluster;
 use super::connections;
 use super::directive::Directives;
 use super::error::{Check, Place, ScenarioError};
@@ -11,7 +12,7 @@ use super::{
     Action, Channel, ClientGroup, Keyspace, Policy, Scenario, ScheduledEvent, Traffic, View, event, keyspace,
     threshold, traffic,
 };
-use crate::node::config::Costs;
+use crate::node::config::{Costs, ServerConfig};
 use crate::node::cow::PageSize;
 use crate::node::host::{HostSetup, OvercommitMemory};
 use crate::node::replication::ReplicaSetup;
@@ -112,6 +113,12 @@ pub(super) struct Includes<'a> {
     pub(super) files: Cell<usize>,
 }
 
+/// What to say of the release, the allocator and the mode that no measurement confirms.
+fn unconfirmed(profile: &Profile, allocator: Allocator, config: &ServerConfig) -> Vec<String> {
+    let cluster = if config.cluster_enabled { profile.unconfirmed_cluster() } else { None };
+    profile.unconfirmed(allocator).into_iter().chain(cluster).collect()
+}
+
 fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut Sha256) -> Option<Scenario> {
     let table = root.table(&keys::ROOT)?;
     let duration =
@@ -162,7 +169,11 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
         host: host(&table, directives.config().disable_thp),
         policy: policy(&table),
         thresholds: table.get("thresholds").map(|item| threshold::thresholds(&item)).unwrap_or_default(),
-        warnings: directives.warnings().into_iter().chain(profile.unconfirmed(allocator)).collect(),
+        warnings: directives
+            .warnings()
+            .into_iter()
+            .chain(unconfirmed(profile, allocator, &directives.config()))
+            .collect(),
         config: directives.into_config(),
         keyspaces,
         traffic,
@@ -177,6 +188,7 @@ fn document(check: &Check, root: &Item<'_>, includes: &Includes<'_>, hash: &mut 
     // What is wrong already may well be what is beyond a limit.
     if check.count() == 0 {
         limits::limits(check, &table, &scenario);
+        cluster::refuse_unmodelled(check, &table, &scenario);
     }
     Some(scenario)
 }
@@ -226,7 +238,7 @@ fn times(table: &Table<'_>, duration: Option<Micros>) -> Times {
     Times { warmup: Micros(warmup.0), sample_interval: sample_interval.unwrap_or(default), start_of_day }
 }
 
-/// A time of day, `HH:MM`.
+/// A time of day, `HH:MM` or `HH:MM:SS`.
 fn time_of_day(item: &Item<'_>) -> Option<Micros> {
     let parsed = parse_time_of_day(item.text()?);
     if parsed.is_none() {
@@ -235,15 +247,17 @@ fn time_of_day(item: &Item<'_>) -> Option<Micros> {
     parsed
 }
 
-/// `08:30` as the time since midnight.
+/// `08:30` or `08:30:15` as the time since midnight.
 pub(super) fn parse_time_of_day(text: &str) -> Option<Micros> {
-    let (hours, minutes) = text.split_once(':')?;
+    let (hours, rest) = text.split_once(':')?;
+    let (minutes, seconds) = rest.split_once(':').unwrap_or((rest, "0"));
     let number = |digits: &str| {
         let all_digits = (1..=2).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
         all_digits.then(|| digits.parse::<u64>().ok()).flatten()
     };
-    let (hours, minutes) = (number(hours)?, number(minutes)?);
-    (hours < 24 && minutes < 60).then(|| Micros::from_secs(hours * 3600 + minutes * 60))
+    let (hours, minutes, seconds) = (number(hours)?, number(minutes)?, number(seconds)?);
+    let exists = hours < 24 && minutes < 60 && seconds < 60;
+    exists.then(|| Micros::from_secs(hours * 3600 + minutes * 60 + seconds))
 }
 
 fn server(root: &Table<'_>, includes: &Includes<'_>, hash: &mut Sha256) -> (&'static Profile, Allocator, Directives) {
@@ -279,6 +293,9 @@ fn costs(root: &Table<'_>) -> Costs {
     let cached = buckets("rehash-buckets-per-ms-cached").unwrap_or(costs.rehash_buckets_per_ms_cached);
     costs.rehash_buckets_per_ms_cached = cached.max(costs.rehash_buckets_per_ms);
     costs.cpu_cache = table.get("cpu-cache").and_then(|item| item.size()).map_or(costs.cpu_cache, |size| size.0);
+    costs.free_block_far_ns = nanos("free-block").unwrap_or(costs.free_block_far_ns);
+    costs.free_block_cached_ns = nanos("free-block-cached").unwrap_or(costs.free_block_cached_ns);
+    costs.free_block_in_order_ns = nanos("free-block-in-order").unwrap_or(costs.free_block_in_order_ns);
     costs.snapshot_key_ns = nanos("snapshot-key").unwrap_or(costs.snapshot_key_ns);
     costs.fork_per_gib_us = nanos("fork-per-gb").map_or(costs.fork_per_gib_us, |nanos| nanos / 1000);
     table.finish();
@@ -376,6 +393,21 @@ fn refuse_same_names(items: &[Item<'_>]) {
         let entries = item.entries().unwrap_or_default();
         if let Some((_, _, value)) = entries.iter().find(|(key, ..)| *key == "name") {
             value.refuse("is the name of another; expected names to differ");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_day_have_minutes_and_may_have_seconds() {
+        let seconds = |text| parse_time_of_day(text).map(|time| time.0 / 1_000_000);
+        assert_eq!(seconds("08:30"), Some(30_600));
+        assert_eq!(seconds("08:30:15"), Some(30_615));
+        for wrong in ["8", "24:00", "08:60", "08:30:60", "08:30:1x", "08:30:15:00", ""] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::drawing::{self, COUNT_OF_ELEMENTS, ELEMENTS, KEY_LENGTH, SCORE};
 use super::keys;
 use super::reader::{Item, Table};
-use super::{ElementChoice, ElementShape, KeyType, Score};
+use super::{ElementChoice, ElementShape, KeyType, Scenario, Score};
 use crate::command::Command;
 use crate::units::Micros;
 use crate::workload::{Distribution, Popularity};
@@ -14,6 +14,15 @@ const FIELDS_LIMIT: u32 = 1_000;
 const TRIM_LIMIT: i128 = 1 << 40;
 /// Length of the names of a stream's fields where the scenario does not say (B).  *assumed*: names like "payload".
 const FIELD_LENGTH: u64 = 7;
+
+impl Scenario {
+    /// Whether fields of hashes get a TTL.
+    #[must_use]
+    pub fn has_field_ttls(&self) -> bool {
+        let mut sent = self.traffic.iter().flat_map(|traffic| &traffic.commands);
+        sent.any(|&(command, _)| command == Command::HExpire)
+    }
+}
 
 /// Keys of a keyspace that only some types have, and those types.
 const OF_TYPES: &[(&str, &[KeyType])] = &[

@@ -8,6 +8,7 @@ use super::limits::OCCURRENCES_LIMIT;
 use super::reader::{Item, Table};
 use super::traffic::named_keyspace;
 use super::{Action, KeyType, Order, ScheduledEvent};
+use crate::node::FreedBy;
 use crate::units::{Micros, SimTime};
 use crate::workload::Distribution;
 
@@ -25,7 +26,7 @@ pub(super) struct Kind {
 pub(super) const KINDS: &[Kind] = &[
     Kind { name: "config-set", keys: &["config"], read: config_set },
     Kind { name: "fill", keys: &["keyspace", "from", "keys", "value-size", "batch", "rate"], read: fill },
-    Kind { name: "delete", keys: &["keyspace", "share", "order", "rate"], read: delete },
+    Kind { name: "delete", keys: &["keyspace", "share", "order", "rate", "command"], read: delete },
     Kind { name: "overwrite", keys: &["keyspace", "share", "order", "value-size", "rate"], read: overwrite },
     Kind { name: "ttl-lost", keys: &["keyspace", "share", "for"], read: ttl_lost },
     Kind { name: "size-change", keys: &["keyspace", "value-size"], read: size_change },
@@ -190,7 +191,9 @@ fn fill(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
 fn delete(table: &Table<'_>, context: &Context<'_>) -> Option<(Action, String)> {
     let (keyspace, name) = keyspace(table, context)?;
     let share = share(table)?;
-    let action = Action::Delete { keyspace, share, order: order(table)?, rate: rate(table)? };
+    let commands = [("DEL", FreedBy::Del), ("UNLINK", FreedBy::Unlink)];
+    let by = table.get("command").map_or(Some(FreedBy::Del), |item| item.choice("a command", &commands, &[]))?;
+    let action = Action::Delete { keyspace, share, order: order(table)?, rate: rate(table)?, by };
     Some((action, format!("{name}: {} %", share * 100.0)))
 }
 

@@ -4,6 +4,7 @@
 //! wrong and goes on), `document` and one file for each table, `directive` and `redis_conf` for the server's own
 //! configuration.  The parser does no I/O: whoever calls it hands in a reader for included files.
 
+mod cluster;
 mod connections;
 mod directive;
 mod document;

@@ -1,11 +1,11 @@
 //! A checked scenario: every value valid by construction of the parser in this module's siblings.
 
 use crate::command::Command;
-use crate::node::CollectionKind;
 use crate::node::config::{Costs, ServerConfig, Setting};
 use crate::node::host::HostSetup;
 use crate::node::link::{ClientClass, LinkSetup};
 use crate::node::replication::ReplicaSetup;
+use crate::node::{CollectionKind, FreedBy};
 use crate::profile::{Allocator, Profile};
 use crate::units::{Bytes, Micros, SimTime};
 use crate::workload::{Arrivals, Distribution, Popularity, Rate, Ttl};
@@ -349,6 +349,8 @@ pub enum Action {
         share: f64,
         /// In which order they are visited.
         order: Order,
+        /// With which command.
+        by: FreedBy,
         /// Deletes a second; `None`: at once.
         rate: Option<f64>,
     },

@@ -237,7 +237,7 @@ impl<'a> Item<'a> {
             None if self.raw_number().is_some_and(|number| number > 1e13 && number.is_finite()) => {
                 self.refuse_none("is too long; expected at most 100 years")
             }
-            None => self.refuse_none("is not a duration; expected like \"15m\" or \"900s\""),
+            None => self.refuse_none("is not a duration; expected like \"15m\", \"21m40s\" or \"900s\""),
         }
     }
 

@@ -135,13 +135,15 @@ fn refuse_without_ttl(table: &Table<'_>, sent: &[Command], own: Option<&Ttl>, of
 
 /// Refuses what the release does not have.
 fn refuse_too_new(table: &Table<'_>, sent: &[Command], profile: &Profile) {
-    if sent.contains(&Command::HExpire)
+    let name = sent.iter().find(|command| matches!(command, Command::HExpire | Command::HPersist));
+    if let Some(command) = name
         && profile.collections.field_ttl == FieldTtl::None
         && let Some(item) = table.get("commands")
     {
         item.refuse(format!(
-            "holds HEXPIRE, which needs TTLs of hash fields, and {} has none; expected a profile of redis-7.4 or later, or \
+            "holds {}, which needs TTLs of hash fields, and {} has none; expected a profile of redis-7.4 or later, or \
              valkey-9.1",
+            command.spec().name,
             profile.name
         ));
     }

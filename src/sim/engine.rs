@@ -502,11 +502,18 @@ fn families(scenario: &Scenario, seed: u64) -> Vec<Family> {
             .traffic
             .iter()
             .any(|t| t.keyspace == index && matches!(addressing(&t.popularity), Addressing::Age));
-        let family = Family::new(keyspace, index, first_id, seed, ring && keyspace.keys > 0, scenario.profile);
+        let counters = scenario.traffic.iter().any(|t| t.keyspace == index && sends(t, Command::HIncrBy));
+        let family =
+            Family::new(keyspace, index, first_id, seed, ring && keyspace.keys > 0, counters, scenario.profile);
         first_id += keyspace.keys;
         family
     };
     scenario.keyspaces.iter().enumerate().map(family).collect()
+}
+
+/// Whether a stream sends a command.
+fn sends(traffic: &crate::scenario::Traffic, command: Command) -> bool {
+    traffic.commands.iter().any(|&(sent, _)| sent == command)
 }
 
 fn addressing(popularity: &Popularity) -> Addressing {

@@ -24,6 +24,9 @@ const ELEMENTS: u64 = 4;
 const LENGTH: u64 = 5;
 const VALUE: u64 = 6;
 const SCORE: u64 = 7;
+const COUNTER: u64 = 8;
+/// Digits that every integer of 64 bits can have.
+const COUNTER_DIGITS: u64 = 18;
 /// Elements are counted from here: see `node`.
 const FIRST_ELEMENT: u64 = 1 << 62;
 
@@ -43,6 +46,8 @@ pub(super) struct Family {
     size_drawn: SizeDrawn,
     base: i64,
     elements: Option<ElementShape>,
+    /// HINCRBY is sent to its keys: values that fit are integers.
+    counters: bool,
     /// The release prints scores with as few digits as will do.
     shortest_scores: bool,
     ttl: Ttl,
@@ -77,6 +82,7 @@ impl Family {
         first_id: u32,
         seed: u64,
         ring: bool,
+        counters: bool,
         profile: &Profile,
     ) -> Family {
         let seed = mix(seed ^ mix(index as u64));
@@ -93,6 +99,7 @@ impl Family {
             size_drawn: keyspace.size_drawn,
             base: keyspace.base,
             elements: keyspace.elements.clone(),
+            counters,
             shortest_scores: profile.collections.score_shortest,
             ttl: keyspace.ttl.clone(),
             ttl_drawn: keyspace.ttl_drawn,
@@ -265,6 +272,12 @@ impl KeyElements<'_> {
         self.draw(&self.family.value_size, VALUE, number)
     }
 
+    /// A field's integer of so many digits.
+    fn counter(&self, digits: u32, number: u64) -> i64 {
+        let least = if digits == 1 { 0 } else { 10_i64.pow(digits - 1) };
+        key_rng(self.key, COUNTER, number).random_range(least..10_i64.pow(digits))
+    }
+
     /// Rank of an element among all that were added at the back.
     fn index(number: u64) -> i64 {
         number.wrapping_sub(FIRST_ELEMENT).cast_signed()
@@ -273,7 +286,11 @@ impl KeyElements<'_> {
 
 impl Elements for KeyElements<'_> {
     fn pair(&self, number: u64) -> Pair {
-        Pair::of(self.length(number), self.value(number))
+        let (field, length) = (self.length(number), self.value(number));
+        if self.family.counters && (1..=COUNTER_DIGITS).contains(&length) {
+            return Pair { field: Element::Bytes(field), value: Element::Int(self.counter(length as u32, number)) };
+        }
+        Pair::of(field, length)
     }
 
     fn element(&self, number: u64) -> Element {

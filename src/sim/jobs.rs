@@ -4,7 +4,7 @@ use super::family::Family;
 use super::preload;
 use crate::command::Command;
 use crate::node::keys::Slot;
-use crate::node::{Node, Write};
+use crate::node::{FreedBy, Node, Write};
 use crate::rng::Xoshiro256PlusPlus;
 use crate::scenario::{Action, Order};
 use crate::units::{Micros, SimTime};
@@ -28,7 +28,7 @@ enum Work {
     /// Positions in id order still to write, and the elements that a command brings.
     Fill(std::ops::Range<u32>, Option<u32>),
     /// Keys still to delete, the next one last.
-    Delete(Vec<(Slot, u32)>),
+    Delete(Vec<(Slot, u32)>, FreedBy),
     /// Keys still to write again, the next one last.
     Overwrite(Vec<(Slot, u32)>),
 }
@@ -49,9 +49,9 @@ impl Job {
                 carried: 0.0,
                 value_size: value_size.clone(),
             }),
-            Action::Delete { keyspace, share, order, rate } => Some(Job {
+            Action::Delete { keyspace, share, order, rate, by } => Some(Job {
                 keyspace: *keyspace,
-                work: Work::Delete(share_of_keys(node, *keyspace, *share, *order, families, rng)),
+                work: Work::Delete(share_of_keys(node, *keyspace, *share, *order, families, rng), *by),
                 rate: *rate,
                 carried: 0.0,
                 value_size: None,
@@ -125,10 +125,10 @@ impl Job {
                 };
                 node.execute(Command::Set, named.key, &write);
             }
-            Work::Delete(keys) => {
+            Work::Delete(keys, by) => {
                 let Some((slot, hash)) = keys.pop() else { return false };
                 if node.keys().holds(slot, hash) {
-                    node.delete_slot(slot);
+                    node.delete_slot(slot, *by);
                 }
             }
             Work::Overwrite(keys) => {

@@ -157,6 +157,7 @@ fn sample_of(at: SimTime, info: NodeInfo, high: u64) -> Sample {
         connected_clients: info.connected_clients,
         omem: info.omem,
         socket_bytes: info.socket_bytes,
+        lazyfree_pending_objects: info.lazyfree_pending_objects,
         counters: info.counters,
     }
 }

@@ -53,6 +53,7 @@ fn marked(run: &Run) -> (Vec<&Event>, u64) {
                 | EventKind::OomFirst
                 | EventKind::EvictingFirst
                 | EventKind::ResizeRefused { .. }
+                | EventKind::SlowFree { .. }
                 | EventKind::ForkFailed { .. }
                 | EventKind::OomKilled { .. }
                 | EventKind::ClientDisconnected { .. }

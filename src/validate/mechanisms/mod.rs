@@ -3,6 +3,7 @@
 mod aof;
 mod clients;
 mod full_sync;
+mod lazyfree;
 mod purge;
 mod soft_limit;
 
@@ -37,6 +38,7 @@ pub(super) fn translate(measurement: &Measurement, toml: &mut String) -> Option<
         "aof" => aof::translate(measurement, toml),
         "clients" => clients::translate(measurement, toml),
         "full-sync" => full_sync::translate(measurement, toml),
+        "lazyfree" => lazyfree::translate(measurement, toml),
         "purge" => purge::translate(measurement, toml),
         "soft-limit" => soft_limit::translate(measurement, toml),
         _ => None,
@@ -49,6 +51,7 @@ pub(super) fn figures(measurement: &Measurement, translation: &Translation, run:
         "aof" => aof::figures(measurement, run),
         "clients" => clients::figures(measurement, run),
         "full-sync" => full_sync::figures(measurement, translation, run),
+        "lazyfree" => lazyfree::figures(measurement, run),
         "purge" => purge::figures(measurement, run),
         "soft-limit" => soft_limit::figures(measurement, run),
         _ => Err("not modelled yet".to_owned()),
