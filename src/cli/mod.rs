@@ -10,6 +10,7 @@ mod output;
 mod progress;
 mod run;
 mod validate;
+mod validate_plots;
 
 use clap::{Parser, Subcommand};
 pub use exit::Exit;

@@ -1,7 +1,7 @@
 //! `capsim validate`: predict recorded measurements of real servers.
 
 use super::exit::{Exit, Failure};
-use super::{input, output};
+use super::{input, output, validate_plots};
 use crate::validate::{self, measurement};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -21,6 +21,9 @@ pub(super) struct Arguments {
     /// What to print.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// Draw measured against predicted into this folder, a picture for each case that has a timeline, a curve or marks.
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -45,6 +48,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         Format::Text => validate::text(&results),
         Format::Markdown => validate::markdown(&results),
     })?;
+    if let Some(folder) = &arguments.plots {
+        validate_plots::write(&results, folder)?;
+    }
     let missed = results.iter().any(|result| result.misses().next().is_some());
     Ok(if missed { Exit::Breached } else { Exit::Done })
 }

@@ -1,8 +1,9 @@
 //! Kind `churn`: keys are filled in, deleted, overwritten; what the allocator keeps at each mark.
 
 use super::draws::Draws;
-use super::judge::{Figure, figure};
+use super::figure::{Along, Compared, Figure, Series, Unit};
 use super::measurement::Measurement;
+use super::tolerance;
 use super::translate::inline;
 use crate::layout::key::{self, Stored};
 use crate::layout::{Limits, Rules};
@@ -14,14 +15,6 @@ use std::fmt::Write as _;
 
 /// After each step the client waits this long before it reads (s).  Source: `measure.py`, `settle` and `idle`.
 const RESTS_SECONDS: f64 = 1.7;
-/// No tolerance for pages is below this (B).
-const PAGES_FLOOR: f64 = 2_097_152.0;
-/// No tolerance for `used_memory` is below this (B).
-const USED_FLOOR: f64 = 65_536.0;
-/// Largest errors of `used_memory` and of pages, as shares.
-const USED_SHARE: f64 = 0.005;
-const PAGES_SHARE: f64 = 0.08;
-
 /// One mark: when it was read (s), what was read.
 struct Mark<'a> {
     at: f64,
@@ -97,30 +90,44 @@ pub(super) fn translate(measurement: &Measurement, toml: &mut String) -> Option<
 }
 
 /// What every mark read, but for the empty server's.
-pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, String> {
+pub(super) fn compare(measurement: &Measurement, run: &Run) -> Result<Compared, String> {
     let marks = marks(measurement);
     let read = |mark: &Mark<'_>, name: &str| number(mark.read, name).ok_or_else(|| format!("a mark has no {name}"));
-    let used_before = read(marks.first().ok_or("the record has no marks")?, "used_memory")?;
+    let begun = marks.first().ok_or("the record has no marks")?;
     // The next step begins at the mark: what was read is what was there before.
     let sample = |at: f64| run.timeline.iter().rev().find(|s: &&Sample| s.at.as_secs_f64() < at);
-    let empty = sample(marks[0].at).map_or(0.0, |s| s.used_memory as f64);
     let drawn = strings_drawn(measurement).ok_or("the case has steps or sizes that are not known")?;
+    // What the measuring client's own commands and buffers take is no part of the prediction.
+    let client = read(begun, "used_memory")? - sample(begun.at).map_or(0.0, |s| s.used_memory as f64);
+    let predicted = |name: &str, sample: &Sample| match name {
+        "used_memory" => sample.used_memory as f64 + client,
+        "allocator_active" => sample.allocator.active as f64,
+        _ => sample.allocator.rss as f64,
+    };
+    let quantities = [
+        ("used_memory", tolerance::CHURN_USED_MEMORY),
+        ("allocator_active", tolerance::CHURN_PAGES),
+        ("used_memory_rss", tolerance::CHURN_PAGES),
+    ];
     let mut figures = Vec::new();
     for (index, (mark, drawn)) in marks.iter().zip(drawn).enumerate().skip(1) {
         let Some(sample) = sample(mark.at) else { continue };
         let label = mark.read.get("label").and_then(Value::as_str).unwrap_or("mark");
-        let name = |what: &str| format!("{what} at mark {index}, {label}");
-        // What the measuring client's own commands and buffers take is no part of the prediction.
         let strings = sample.parts[MemoryPart::Keys as usize] + sample.parts[MemoryPart::Values as usize];
-        let used = sample.used_memory as f64 - strings as f64 + drawn as f64 - empty + used_before;
-        figures.push(figure(&name("used_memory"), read(mark, "used_memory")?, used, USED_SHARE, USED_FLOOR));
-        for (what, predicted) in
-            [("allocator_active", sample.allocator.active), ("used_memory_rss", sample.allocator.rss)]
-        {
-            figures.push(figure(&name(what), read(mark, what)?, predicted as f64, PAGES_SHARE, PAGES_FLOOR));
+        for (name, tolerance) in quantities {
+            let more = if name == "used_memory" { drawn as f64 - strings as f64 } else { 0.0 };
+            let (measured, predicted) = (read(mark, name)?, predicted(name, sample) + more);
+            figures.push(Figure::new(format!("{name} at mark {index}, {label}"), measured, predicted, tolerance));
         }
     }
-    Ok(figures)
+    let series = |(name, _)| Series {
+        name,
+        along: Along::Time,
+        unit: Unit::Bytes,
+        measured: marks.iter().filter_map(|mark| Some((mark.at, number(mark.read, name)?))).collect(),
+        predicted: run.timeline.iter().map(|s| (s.at.as_secs_f64(), predicted(name, s))).collect(),
+    };
+    Ok(Compared { figures, series: quantities.into_iter().map(series).collect() })
 }
 
 /// What keys and values take at every mark (B), of the sizes that the script drew: they are an input of the case.

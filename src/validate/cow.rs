@@ -1,7 +1,9 @@
 //! Kind `cow`: keys are loaded, a snapshot begins, and keys are written while its child lives.
 
-use super::judge::{Figure, figure};
+use super::figure::{Compared, Figure};
+use super::judge::seen;
 use super::measurement::Measurement;
+use super::tolerance;
 use super::translate::{inline, keyspace};
 use crate::record::Run;
 use serde_json::Value;
@@ -9,8 +11,6 @@ use std::fmt::Write as _;
 
 /// The snapshot begins so long after the load (s): the measuring client waits until `used_memory` stands still.
 const SETTLED_SECONDS: f64 = 1.0;
-/// No tolerance for `cow_size` is below this (B).
-const COW_FLOOR: f64 = 4_194_304.0;
 
 /// The scenario of a measurement.  The child's life and the number of writes are inputs, taken from the record.
 pub(super) fn translate(measurement: &Measurement, toml: &mut String) -> Option<()> {
@@ -60,7 +60,8 @@ fn child_seconds(measurement: &Measurement) -> Option<f64> {
 }
 
 /// The largest report of the child.
-pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure>, String> {
-    let measured = measurement.seen("cow_size").ok_or("the record has no cow_size")?;
-    Ok(vec![figure("cow_size", measured, run.end.persistence.rdb_last_cow_size as f64, 0.10, COW_FLOOR)])
+pub(super) fn compare(measurement: &Measurement, run: &Run) -> Result<Compared, String> {
+    let predicted = run.end.persistence.rdb_last_cow_size as f64;
+    let figure = Figure::new("cow_size", seen(measurement, "cow_size")?, predicted, tolerance::COW_SIZE);
+    Ok(Compared { figures: vec![figure], series: Vec::new() })
 }

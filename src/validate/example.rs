@@ -1,7 +1,8 @@
 //! What a server says of one key: `OBJECT ENCODING` and `MEMORY USAGE`, beside the model's.
 
-use super::judge::Figure;
+use super::figure::Figure;
 use super::measurement::Measurement;
+use super::tolerance::{self, Tolerance};
 use crate::profile::{Profile, Table};
 use crate::record::{KeyExample, Run};
 
@@ -40,8 +41,13 @@ impl ExampleKey {
         ExampleKey { key, random, buckets, drawn }
     }
 
+    /// Tolerance of the growth of `used_memory`.
+    pub(super) fn tolerance(&self) -> Tolerance {
+        tolerance::STATIC_DELTA.with_share(self.share())
+    }
+
     /// Share of memory that a prediction may be wrong by.
-    pub(super) fn share(&self) -> f64 {
+    fn share(&self) -> f64 {
         match (self.random, self.buckets) {
             (false, false) => EXACT,
             (true, false) => DRAWN,
@@ -53,11 +59,8 @@ impl ExampleKey {
     pub(super) fn figures(&self, at: &str, encoding: Option<&str>, memory_usage: Option<f64>) -> Vec<Figure> {
         let Some(key) = self.key else { return Vec::new() };
         let figure = |name: String, measured: f64, predicted: f64| Figure {
-            name,
-            measured,
-            predicted,
-            tolerance: 0.5,
             curve_point: !at.is_empty(),
+            ..Figure::new(name, measured, predicted, tolerance::EQUAL)
         };
         let mut figures = Vec::new();
         if let Some(encoding) = encoding {

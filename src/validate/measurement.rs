@@ -22,7 +22,7 @@ pub struct Measurement {
 }
 
 /// What was done.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Case {
     /// Name.
     pub name: String,
@@ -87,6 +87,13 @@ pub struct Mark {
 }
 
 impl Measurement {
+    /// The same with another number in its case.
+    pub(super) fn with_number(&self, name: &str, value: f64) -> Measurement {
+        let mut other = self.clone();
+        other.case.parameters.insert(name.to_owned(), value.into());
+        other
+    }
+
     /// A text that was seen.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {

@@ -1,7 +1,9 @@
 //! Cases of kind `pubsub`: one subscriber that never reads, messages at a rate until it is disconnected.
 
-use super::judge::{Figure, USED_MEMORY_FLOOR, figure, seen, simulate};
+use super::figure::{Compared, Figure, Series, Simulated, Unit};
+use super::judge::{seen, simulate};
 use super::measurement::{Case, Measurement};
+use super::tolerance;
 use super::translate::Translation;
 use crate::record::{EventKind, Run};
 use crate::units::SimTime;
@@ -108,11 +110,7 @@ fn phase(run: &Run, begun: f64, end: f64) -> Phase {
 }
 
 /// Messages accepted until the disconnect, its time, and the peak: means over the phases of the clock.
-pub(super) fn figures(
-    measurement: &Measurement,
-    translation: &Translation,
-    first: &Run,
-) -> Result<Vec<Figure>, String> {
+pub(super) fn compare(measurement: &Measurement, translation: &Translation, first: &Run) -> Result<Compared, String> {
     let rate = rate(measurement).ok_or("the record has no rate")?;
     let end = seen(measurement, "end.t")?;
     let mut phases = Vec::new();
@@ -127,17 +125,22 @@ pub(super) fn figures(
     let mean = |of: fn(&Phase) -> f64| phases.iter().map(of).sum::<f64>() / phases.len() as f64;
     let closed = phases.iter().any(|phase| phase.closed);
     let measured_peak = seen(measurement, "end.used_memory_peak")?;
-    let mut figures = vec![figure("end.used_memory_peak", measured_peak, mean(|p| p.peak), 0.03, USED_MEMORY_FLOOR)];
+    let mut figures =
+        vec![Figure::new("end.used_memory_peak", measured_peak, mean(|p| p.peak), tolerance::PUBSUB_PEAK)];
     if let Some(at) = measurement.seen("dropped.t") {
         let messages = seen(measurement, "dropped.messages_accepted")?;
         // Who is never disconnected accepts everything.
         let all = measurement.case.number("duration").unwrap_or(end);
         let seconds = if closed { mean(|p| p.seconds) } else { all };
-        figures.push(figure("dropped.messages_accepted", messages, seconds * rate, 0.03, 0.0));
-        figures.push(figure("dropped.t", at, seconds, 0.03, 0.0));
+        let accepted = seconds * rate;
+        figures.push(Figure::new("dropped.messages_accepted", messages, accepted, tolerance::PUBSUB_MESSAGES));
+        figures.push(Figure::new("dropped.t", at, seconds, tolerance::PUBSUB_TIME));
     }
     let measured = f64::from(measurement.seen("dropped.t").is_some());
     let predicted = mean(|p| f64::from(p.closed)).round();
-    figures.push(figure("disconnections", measured, predicted, 0.0, 0.0));
-    Ok(figures)
+    figures.push(Figure::new("disconnections", measured, predicted, tolerance::EQUAL));
+    let used = |sample: &Value| sample.get("used_memory").and_then(Value::as_f64);
+    let run: Simulated<'_> = (&first.timeline, &|s| s.used_memory as f64);
+    let series = Series::over_time("used_memory", Unit::Bytes, (measurement.timeline(), &used), run, 0.0);
+    Ok(Compared { figures, series: vec![series] })
 }

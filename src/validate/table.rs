@@ -1,6 +1,7 @@
 //! The accuracy table, as text and as Markdown.
 
-use super::judge::{CaseResult, Figure, Outcome};
+use super::figure::Figure;
+use super::judge::{CaseResult, Outcome};
 use crate::analysis::Spread;
 use std::fmt::Write as _;
 
@@ -151,7 +152,13 @@ mod tests {
     fn result(server: &str, case: &str, kind: &str, figures: Vec<Figure>) -> CaseResult {
         let outcome =
             if figures.is_empty() { Outcome::Skipped("not modelled yet".to_owned()) } else { Outcome::Judged(figures) };
-        CaseResult { server: server.to_owned(), case: case.to_owned(), kind: kind.to_owned(), outcome }
+        CaseResult {
+            server: server.to_owned(),
+            case: case.to_owned(),
+            kind: kind.to_owned(),
+            outcome,
+            series: Vec::new(),
+        }
     }
 
     fn results() -> Vec<CaseResult> {

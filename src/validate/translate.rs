@@ -6,6 +6,11 @@ use crate::profile::{Profile, SlotIndex};
 use serde_json::Value;
 use std::fmt::Write as _;
 
+/// Where a translation says when a load begins.
+pub(super) const BEGIN: &str = "at = \"0ms\"";
+/// A curve is compared nearly key by key.
+const LOAD_SAMPLE: &str = "2ms";
+
 /// The measuring client loads this many keys a second where the record does not say.  *measured*: `dict-growth`,
 /// 1.2 M keys in 5.1 s, the same on three servers.
 const LOAD_RATE: f64 = 235_000.0;
@@ -99,9 +104,9 @@ fn load_case(measurement: &Measurement, toml: &mut String) -> Option<()> {
     let cluster = case.parameters.get("config").is_some_and(|config| config.get("cluster-enabled").is_some());
     let settle = if cluster && by_slot { SETTLE_SLOTS_SECONDS } else { SETTLE_SECONDS };
     let _ = writeln!(toml, "duration = \"{:.0}ms\"", (loading + settle) * 1000.0);
-    let _ = writeln!(toml, "sample-interval = \"10ms\"");
+    let _ = writeln!(toml, "sample-interval = \"{LOAD_SAMPLE}\"");
     keyspace(case, keys, toml)?;
-    let _ = writeln!(toml, "\n[[event]]\nat = 0\nkind = \"fill\"\nkeyspace = \"k\"\nkeys = {keys}\nrate = {rate:.3}");
+    let _ = writeln!(toml, "\n[[event]]\n{BEGIN}\nkind = \"fill\"\nkeyspace = \"k\"\nkeys = {keys}\nrate = {rate:.3}");
     if case.parameters.contains_key("elements") {
         let _ = writeln!(toml, "batch = {BATCH}");
     }
@@ -110,7 +115,7 @@ fn load_case(measurement: &Measurement, toml: &mut String) -> Option<()> {
 
 /// Cache-aside: reads in pipelines, and the writes that follow their misses.
 fn cache_case(case: &Case, toml: &mut String) -> Option<()> {
-    let _ = writeln!(toml, "duration = {}\nsample-interval = 1", case.number("duration")?);
+    let _ = writeln!(toml, "duration = {}\nsample-interval = 1\n{}", case.number("duration")?, super::cache::START);
     keyspace(case, case.number("keys")?, toml)?;
     let popularity = case.parameters.get("popularity")?;
     let on_miss = if case.parameters.contains_key("ttl") { "SET EX" } else { "SET" };
@@ -132,7 +137,7 @@ fn expiry_case(measurement: &Measurement, toml: &mut String) -> Option<f64> {
     let preload = case.number("preload").unwrap_or(0.0);
     let first = measurement.timeline().first().and_then(|s| s.get("t")).and_then(Value::as_f64).unwrap_or(0.0);
     let loading = if preload > 0.0 { first } else { 0.0 };
-    let _ = writeln!(toml, "duration = {}\nsample-interval = 1", case.number("duration")?);
+    let _ = writeln!(toml, "duration = {}\nsample-interval = \"100ms\"", case.number("duration")?);
     keyspace(case, preload.max(1.0), toml)?;
     if preload > 0.0 {
         let load_rate = preload / loading;

@@ -52,11 +52,22 @@ pub(super) fn axes<DB: DrawingBackend>(
     width: f64,
     height: f64,
 ) -> Result<(), PlotError> {
+    mesh(context, format!("simulated time [{}]", time.name), name, width, height)
+}
+
+/// Draws grid and axes: `along` from 0 to `width`, `name` from 0 to `height`.
+pub(super) fn mesh<DB: DrawingBackend>(
+    context: &mut Context<'_, DB>,
+    along: String,
+    name: &str,
+    width: f64,
+    height: f64,
+) -> Result<(), PlotError> {
     context
         .configure_mesh()
         .x_labels(TICKS)
         .y_labels(TICKS)
-        .x_desc(format!("simulated time [{}]", time.name))
+        .x_desc(along)
         .y_desc(name)
         .x_label_formatter(&|x| tick(*x, width))
         .y_label_formatter(&|y| tick(*y, height))

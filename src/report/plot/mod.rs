@@ -6,12 +6,14 @@
 mod buffers;
 mod bytes;
 mod chart;
+mod comparison;
 mod host;
 mod lines;
 mod memory;
 mod stacked;
 
 use crate::analysis::Findings;
+pub use comparison::{Horizontal, Quantity, Vertical, comparison};
 use plotters::style::{FontStyle, register_font};
 use std::sync::OnceLock;
 

@@ -1,11 +1,10 @@
 //! Kind `aof`: keys are written over while the append-only file is rewritten once.
 
+use super::super::figure::Figure;
 use super::super::measurement::Measurement;
+use super::super::tolerance;
 use super::super::translate::keyspace;
-use super::{
-    COW_FLOOR, COW_SHARE, Figure, PEAK_SHARE, USED_MEMORY_FLOOR, USED_SHARE, child_life, figure, number, popularity,
-    seen,
-};
+use super::{child_life, number, popularity, seen};
 use crate::node::ledger::MemoryPart;
 use crate::record::Run;
 use std::fmt::Write as _;
@@ -15,8 +14,6 @@ const LOAD_RATE: f64 = 100_000.0;
 const RESTS_SECONDS: f64 = 1.5;
 /// After the writes the script waits for this long before it reads (s).  Source: `run_aof`.
 const READS_AFTER: f64 = 1.2;
-/// Largest error of the file's size, as a share.
-const SIZE_SHARE: f64 = 0.01;
 
 /// When writing begins (s).
 fn begin(measurement: &Measurement) -> Option<f64> {
@@ -63,14 +60,10 @@ pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure
     // What the measuring client itself takes is no part of the prediction.
     let settled = begin(measurement).and_then(|at| super::before(run, at)).ok_or("the run is too short")?;
     let observed = seen(measurement, "before.used_memory")? - settled.used_memory as f64;
-    let end = |name: &str, predicted: u64, share, floor| {
-        Ok::<_, String>(figure(
-            &format!("end.{name}"),
-            seen(measurement, &format!("end.{name}"))?,
-            predicted as f64,
-            share,
-            floor,
-        ))
+    let end = |name: &str, predicted: u64, tolerance| {
+        let name = format!("end.{name}");
+        let measured = seen(measurement, &name)?;
+        Ok::<_, String>(Figure::new(name, measured, predicted as f64, tolerance))
     };
     // Behind a burst the buffer holds it; while the disk is busy with the last second's, more: the middle one is the rule.
     let mut buffers: Vec<f64> = measurement.timeline().iter().filter_map(|row| number(row, "mem_aof_buffer")).collect();
@@ -78,23 +71,21 @@ pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure
     let measured = *buffers.get(buffers.len() / 2).ok_or("the record has no timeline")?;
     let buffer = run.peak.parts[MemoryPart::AofBuffer as usize] as f64;
     Ok(vec![
-        end("aof_current_size", persistence.aof_current_size, SIZE_SHARE, 0.0)?,
-        end("aof_base_size", persistence.aof_base_size, SIZE_SHARE, 0.0)?,
-        figure("mem_aof_buffer behind a burst", measured, buffer, PEAK_SHARE, 0.0),
-        end("aof_last_cow_size", persistence.aof_last_cow_size, COW_SHARE, COW_FLOOR)?,
-        figure(
+        end("aof_current_size", persistence.aof_current_size, tolerance::AOF_FILE)?,
+        end("aof_base_size", persistence.aof_base_size, tolerance::AOF_FILE)?,
+        Figure::new("mem_aof_buffer behind a burst", measured, buffer, tolerance::AOF_BUFFER),
+        end("aof_last_cow_size", persistence.aof_last_cow_size, tolerance::MECHANISM_COW)?,
+        Figure::new(
             "end.used_memory",
             seen(measurement, "end.used_memory")?,
             run.end.used_memory as f64 + observed,
-            USED_SHARE,
-            USED_MEMORY_FLOOR,
+            tolerance::MECHANISM_USED_MEMORY,
         ),
-        figure(
+        Figure::new(
             "end.used_memory_peak",
             seen(measurement, "end.used_memory_peak")?,
             run.end.used_memory_peak as f64 + observed,
-            PEAK_SHARE,
-            USED_MEMORY_FLOOR,
+            tolerance::MECHANISM_PEAK,
         ),
     ])
 }

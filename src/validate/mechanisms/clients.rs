@@ -1,15 +1,12 @@
 //! Kind `clients`: groups of subscribers that never read, until `maxmemory-clients` evicts the largest.
 
+use super::super::figure::Figure;
 use super::super::measurement::Measurement;
-use super::{
-    Figure, PEAK_SHARE, TIME_FLOOR, TIME_SHARE, USED_MEMORY_FLOOR, figure, in_kernel, message_bytes, number, seen,
-};
+use super::super::tolerance;
+use super::{in_kernel, message_bytes, number, seen};
 use crate::record::{EventKind, Run};
 use serde_json::Value;
 use std::fmt::Write as _;
-
-/// Largest error of the number of clients evicted.
-const EVICTED: f64 = 1.0;
 
 fn groups(measurement: &Measurement) -> &[Value] {
     measurement.case.parameters.get("groups").and_then(Value::as_array).map_or(&[], Vec::as_slice)
@@ -84,18 +81,28 @@ pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure
         gone.extend(of_group);
         let predicted = evicted.iter().filter(|(group, _)| *group == index).count() as f64;
         let name = format!("clients of group {index} evicted");
-        figures.push(figure(&name, (gone.len() - before) as f64, predicted, 0.0, EVICTED));
+        figures.push(Figure::new(name, (gone.len() - before) as f64, predicted, tolerance::CLIENTS_EVICTED));
     }
     let count = run.end.counters.evicted_clients as f64;
-    figures.push(figure("end.evicted_clients", seen(measurement, "end.evicted_clients")?, count, 0.0, EVICTED));
+    figures.push(Figure::new(
+        "end.evicted_clients",
+        seen(measurement, "end.evicted_clients")?,
+        count,
+        tolerance::CLIENTS_EVICTED,
+    ));
     gone.sort_by(f64::total_cmp);
     for (index, (&measured, &(_, predicted))) in gone.iter().zip(&evicted).enumerate() {
-        figures.push(figure(&format!("time of eviction {}", index + 1), measured, predicted, TIME_SHARE, TIME_FLOOR));
+        figures.push(Figure::new(
+            format!("time of eviction {}", index + 1),
+            measured,
+            predicted,
+            tolerance::MECHANISM_TIME,
+        ));
     }
     let largest = run.timeline.iter().map(|sample| sample.mem_clients_normal).max().unwrap_or(0) as f64;
     let measured = seen(measurement, "largest_mem_clients_normal")?;
-    figures.push(figure("largest mem_clients_normal", measured, largest, PEAK_SHARE, USED_MEMORY_FLOOR));
+    figures.push(Figure::new("largest mem_clients_normal", measured, largest, tolerance::MECHANISM_PEAK));
     let peak = seen(measurement, "end.used_memory_peak")?;
-    figures.push(figure("end.used_memory_peak", peak, run.end.used_memory_peak as f64, PEAK_SHARE, USED_MEMORY_FLOOR));
+    figures.push(Figure::new("end.used_memory_peak", peak, run.end.used_memory_peak as f64, tolerance::MECHANISM_PEAK));
     Ok(figures)
 }

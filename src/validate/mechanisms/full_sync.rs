@@ -1,11 +1,10 @@
 //! Kind `full-sync`: a replica attaches to a primary that is written to.
 
+use super::super::figure::Figure;
 use super::super::measurement::Measurement;
+use super::super::tolerance;
 use super::super::translate::{Translation, keyspace};
-use super::{
-    COW_FLOOR, COW_SHARE, Figure, PEAK_SHARE, TIME_FLOOR, TIME_SHARE, USED_MEMORY_FLOOR, USED_SHARE, child_life,
-    figure, number, popularity, seen, simulate_seen_from,
-};
+use super::{child_life, number, popularity, seen, simulate_seen_from};
 use crate::record::{EventKind, Run};
 use crate::scenario::View;
 use serde_json::Value;
@@ -87,11 +86,11 @@ pub(super) fn figures(measurement: &Measurement, translation: &Translation, run:
     let cow = run.end.persistence.rdb_last_cow_size as f64;
     let read = |name: &str| seen(measurement, name);
     let mut figures = vec![
-        figure("end.used_memory_peak", read("end.used_memory_peak")?, peak, PEAK_SHARE, USED_MEMORY_FLOOR),
-        figure("end.used_memory", read("end.used_memory")?, used, USED_SHARE, USED_MEMORY_FLOOR),
-        figure("largest mem_total_replication_buffers", largest, predicted, PEAK_SHARE, USED_MEMORY_FLOOR),
-        figure("end.rdb_last_cow_size", read("end.rdb_last_cow_size")?, cow, COW_SHARE, COW_FLOOR),
-        figure("end.sync_full", read("end.sync_full")?, run.end.counters.sync_full as f64, 0.0, 0.0),
+        Figure::new("end.used_memory_peak", read("end.used_memory_peak")?, peak, tolerance::MECHANISM_PEAK),
+        Figure::new("end.used_memory", read("end.used_memory")?, used, tolerance::MECHANISM_USED_MEMORY),
+        Figure::new("largest mem_total_replication_buffers", largest, predicted, tolerance::MECHANISM_PEAK),
+        Figure::new("end.rdb_last_cow_size", read("end.rdb_last_cow_size")?, cow, tolerance::MECHANISM_COW),
+        Figure::new("end.sync_full", read("end.sync_full")?, run.end.counters.sync_full as f64, tolerance::EQUAL),
     ];
     if let Some(online) = measurement.seen("online") {
         let never = 2.0 * measurement.case.number("duration").unwrap_or(online);
@@ -99,18 +98,22 @@ pub(super) fn figures(measurement: &Measurement, translation: &Translation, run:
             EventKind::ReplicaOnline { .. } => Some(event.at.as_secs_f64() - BEGIN),
             _ => None,
         });
-        figures.push(figure("time of the replica in sync", online, at.unwrap_or(never), TIME_SHARE, TIME_FLOOR));
+        figures.push(Figure::new(
+            "time of the replica in sync",
+            online,
+            at.unwrap_or(never),
+            tolerance::MECHANISM_TIME,
+        ));
     }
     let theirs = simulate_seen_from(&measurement.case.name, translation, View::Replica(0))?;
     let empty = theirs.timeline.first().ok_or("the run is too short")?.used_memory as f64;
     let used = theirs.end.used_memory as f64 - empty + read("replica_before.used_memory")?;
-    figures.push(figure(
+    figures.push(Figure::new(
         "replica_end.used_memory",
         read("replica_end.used_memory")?,
         used,
-        USED_SHARE,
-        USED_MEMORY_FLOOR,
+        tolerance::MECHANISM_USED_MEMORY,
     ));
-    figures.push(figure("replica_end.keys", read("replica_end.keys")?, theirs.end.keys as f64, 0.0, 0.0));
+    figures.push(Figure::new("replica_end.keys", read("replica_end.keys")?, theirs.end.keys as f64, tolerance::EQUAL));
     Ok(figures)
 }

@@ -1,17 +1,16 @@
 //! Kind `lazyfree`: one large key is deleted, at once or in the background.
 
+use super::super::figure::Figure;
 use super::super::measurement::{Case, Measurement};
+use super::super::tolerance;
 use super::super::translate::keyspace;
-use super::{Figure, USED_MEMORY_FLOOR, USED_SHARE, figure, number, seen};
+use super::{number, seen};
 use crate::record::Run;
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
 /// The command comes so long after the start (s).
 const DELETED_AT: f64 = 1.0;
-/// Largest errors of times, as shares: a busy machine frees up to a third more slowly.  No tolerance is below this (s).
-const FREE_SHARE: f64 = 0.30;
-const FREE_FLOOR: f64 = 0.02;
 /// Length of a field's name.  Source: `run_lazyfree`.
 const FIELD_LENGTH: u64 = 12;
 
@@ -67,16 +66,16 @@ pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure
     let objects = run.end.counters.lazyfreed_objects as f64;
     // Between the two readings the script's own commands and buffers come and go.
     let mut figures = vec![
-        figure("bytes freed", before - after, full - empty, USED_SHARE, USED_MEMORY_FLOOR),
-        figure("seconds of the command", busy, longest, FREE_SHARE, FREE_FLOOR),
-        figure("end.lazyfreed_objects", seen(measurement, "end.lazyfreed_objects")?, objects, 0.0, 0.0),
+        Figure::new("bytes freed", before - after, full - empty, tolerance::MECHANISM_USED_MEMORY),
+        Figure::new("seconds of the command", busy, longest, tolerance::LAZYFREE_TIME),
+        Figure::new("end.lazyfreed_objects", seen(measurement, "end.lazyfreed_objects")?, objects, tolerance::EQUAL),
     ];
     // A server that frees at once answers INFO when it has: its time is the command's.
     if objects > 0.0
         && let (Some(measured), Some(predicted)) =
             (half_free(measured, before, after), half_free(predicted, full, empty))
     {
-        figures.push(figure("seconds until half is free", measured, predicted, FREE_SHARE, FREE_FLOOR));
+        figures.push(Figure::new("seconds until half is free", measured, predicted, tolerance::LAZYFREE_TIME));
     }
     Ok(figures)
 }

@@ -7,22 +7,12 @@ mod lazyfree;
 mod purge;
 mod soft_limit;
 
-use super::judge::{Figure, USED_MEMORY_FLOOR, figure, seen, simulate_seen_from};
+use super::figure::Compared;
+use super::judge::{seen, simulate_seen_from};
 use super::measurement::{Case, Measurement};
 use super::translate::Translation;
 use crate::record::{Run, Sample};
 use serde_json::Value;
-
-/// Largest errors of `used_memory`, of its peaks and of buffers, of pages, of copies and of times, as shares.
-const USED_SHARE: f64 = 0.005;
-const PEAK_SHARE: f64 = 0.03;
-const PAGES_SHARE: f64 = 0.05;
-const COW_SHARE: f64 = 0.05;
-const TIME_SHARE: f64 = 0.05;
-/// No tolerance for pages and for copies is below these (B), none for a time below this (s).
-const PAGES_FLOOR: f64 = 2_097_152.0;
-const COW_FLOOR: f64 = 4_194_304.0;
-const TIME_FLOOR: f64 = 1.0;
 
 /// Bytes of a message besides the names and the digits of their lengths.  Source: `addReplyPubsubMessage`.
 const MESSAGE_FRAME: f64 = 27.0;
@@ -45,9 +35,9 @@ pub(super) fn translate(measurement: &Measurement, toml: &mut String) -> Option<
     }
 }
 
-/// Its figures.
-pub(super) fn figures(measurement: &Measurement, translation: &Translation, run: &Run) -> Result<Vec<Figure>, String> {
-    match measurement.case.kind.as_str() {
+/// What is compared.
+pub(super) fn compare(measurement: &Measurement, translation: &Translation, run: &Run) -> Result<Compared, String> {
+    let figures = match measurement.case.kind.as_str() {
         "aof" => aof::figures(measurement, run),
         "clients" => clients::figures(measurement, run),
         "full-sync" => full_sync::figures(measurement, translation, run),
@@ -55,7 +45,8 @@ pub(super) fn figures(measurement: &Measurement, translation: &Translation, run:
         "purge" => purge::figures(measurement, run),
         "soft-limit" => soft_limit::figures(measurement, run),
         _ => Err("not modelled yet".to_owned()),
-    }
+    }?;
+    Ok(Compared { figures, series: Vec::new() })
 }
 
 /// Bytes of a message to a subscriber of a channel.  Source: `node::output`, `message_pieces`.

@@ -1,8 +1,10 @@
 //! Kind `purge`: keys are loaded, a share of them is deleted, MEMORY PURGE: what the allocator keeps.
 
+use super::super::figure::Figure;
 use super::super::measurement::Measurement;
+use super::super::tolerance;
 use super::super::translate::keyspace;
-use super::{Figure, PAGES_FLOOR, PAGES_SHARE, USED_MEMORY_FLOOR, USED_SHARE, before, figure, number};
+use super::{before, number};
 use crate::record::Run;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -59,13 +61,18 @@ pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure
         let sample = before(run, read(mark, "t")?).ok_or("the run is too short")?;
         let name = |what: &str| format!("{what}, {label}");
         let used = sample.used_memory as f64 + observed;
-        figures.push(figure(&name("used_memory"), read(mark, "used_memory")?, used, USED_SHARE, USED_MEMORY_FLOOR));
+        figures.push(Figure::new(
+            name("used_memory"),
+            read(mark, "used_memory")?,
+            used,
+            tolerance::MECHANISM_USED_MEMORY,
+        ));
         for (what, predicted) in [
             ("allocator_active", sample.allocator.active),
             ("allocator_resident", sample.allocator.resident),
             ("used_memory_rss", sample.allocator.rss),
         ] {
-            figures.push(figure(&name(what), read(mark, what)?, predicted as f64, PAGES_SHARE, PAGES_FLOOR));
+            figures.push(Figure::new(name(what), read(mark, what)?, predicted as f64, tolerance::MECHANISM_PAGES));
         }
     }
     Ok(figures)

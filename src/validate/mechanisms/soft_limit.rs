@@ -1,9 +1,9 @@
 //! Kind `soft-limit`: one client that never reads, normal or a subscriber, until it is disconnected.
 
+use super::super::figure::Figure;
 use super::super::measurement::Measurement;
-use super::{
-    Figure, PEAK_SHARE, TIME_FLOOR, TIME_SHARE, USED_MEMORY_FLOOR, figure, in_kernel, message_bytes, number, seen,
-};
+use super::super::tolerance;
+use super::{in_kernel, message_bytes, number, seen};
 use crate::record::{EventKind, Run};
 use std::fmt::Write as _;
 
@@ -82,17 +82,17 @@ pub(super) fn figures(measurement: &Measurement, run: &Run) -> Result<Vec<Figure
     let peak = seen(measurement, "end.used_memory_peak")?;
     let omem = closed.map_or(*last.omem.iter().max().unwrap_or(&0), |(_, omem)| omem);
     let mut figures = vec![
-        figure("end.used_memory_peak", peak, last.used_memory_peak as f64, PEAK_SHARE, USED_MEMORY_FLOOR),
-        figure("largest omem", seen(measurement, "client.last.omem")?, omem as f64, PEAK_SHARE, USED_MEMORY_FLOOR),
+        Figure::new("end.used_memory_peak", peak, last.used_memory_peak as f64, tolerance::MECHANISM_PEAK),
+        Figure::new("largest omem", seen(measurement, "client.last.omem")?, omem as f64, tolerance::MECHANISM_PEAK),
     ];
     if let Some(at) = measurement.seen("dropped") {
         let never = 2.0 * measurement.case.number("duration").unwrap_or(at);
         let predicted = closed.map_or(never, |(at, _)| at - phase);
-        figures.push(figure("time of the disconnect", at, predicted, TIME_SHARE, TIME_FLOOR));
+        figures.push(Figure::new("time of the disconnect", at, predicted, tolerance::MECHANISM_TIME));
     }
     let measured = f64::from(measurement.seen("dropped").is_some());
     // A run that goes on longer than the record may see a later disconnect.
     let predicted = f64::from(closed.is_some_and(|(at, _)| measured > 0.0 || at < end));
-    figures.push(figure("disconnections", measured, predicted, 0.0, 0.0));
+    figures.push(Figure::new("disconnections", measured, predicted, tolerance::EQUAL));
     Ok(figures)
 }
