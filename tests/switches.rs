@@ -54,7 +54,7 @@ const SWITCHES: &[Switch] = &[
     ("aof.diff_buffer", |p| p.aof_diff_buffer.to_string(),
      ["true", "false", "false", "false", "false", "false", "false", "false", "false"]),
     ("child.dismiss", |p| p.child_dismisses.to_string(),
-     ["false", "true", "true", "true", "true", "true", "true", "true", "true"]),
+     ["false", "true", "true", "true", "true", "true", "true", "true", "false"]),
     ("reply_buf.adaptive", |p| p.reply_buffer_adaptive.to_string(),
      ["false", "true", "true", "true", "true", "true", "true", "true", "true"]),
     ("qbuf.shared", |p| query_buffer(p.query_buffer),

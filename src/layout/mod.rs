@@ -17,6 +17,7 @@ mod limits;
 pub mod list;
 pub mod listpack;
 pub mod rax;
+pub mod rdb;
 pub mod resp;
 pub mod sds;
 pub mod set;

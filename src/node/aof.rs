@@ -91,10 +91,12 @@ pub(super) struct Aof {
     buffer: Buffer,
     /// `aof_current_size` (B).
     size: u64,
-    /// `aof_base_size`: the size after the last rewrite (B).
+    /// `aof_base_size`: the size after the last rewrite, with what was written during it (B).  Source:
+    /// `backgroundRewriteDoneHandler`; *measured*: 7.0.15.
     base: u64,
-    /// The size when the present rewrite forked (B).
+    /// The size when the present rewrite forked, and that of the file which its child writes (B).
     at_fork: u64,
+    rewritten: u64,
     /// Bytes written and not synced (B).
     unsynced: u64,
     fsync: Option<Fsync>,
@@ -161,7 +163,7 @@ impl Node {
         if !self.config.appendonly || self.aof.size > 0 {
             return;
         }
-        self.aof = Aof::loaded(self.payload_bytes());
+        self.aof = Aof::loaded(self.rdb_bytes());
         self.charge_aof();
     }
 
@@ -285,7 +287,7 @@ impl Node {
         if self.child.is_some() {
             return;
         }
-        self.aof.at_fork = self.aof.size;
+        (self.aof.at_fork, self.aof.rewritten) = (self.aof.size, self.rdb_bytes());
         if !self.start_child(ChildKind::AofRewrite, duration) {
             self.aof.note_failure(self.now_us);
         }
@@ -297,8 +299,8 @@ impl Node {
         self.charge_aof();
         if succeeded {
             let since = self.aof.size - self.aof.at_fork.min(self.aof.size);
-            self.aof.base = self.payload_bytes();
-            self.aof.size = self.aof.base + since;
+            self.aof.size = self.aof.rewritten + since;
+            self.aof.base = self.aof.size;
             (self.aof.failures, self.aof.waits_until_us) = (0, 0);
         } else {
             self.aof.note_failure(self.now_us);
@@ -318,6 +320,11 @@ impl Node {
     /// `aof_current_size` (B).
     pub(super) fn aof_current_size(&self) -> u64 {
         self.aof.size
+    }
+
+    /// `aof_base_size` (B).
+    pub(super) fn aof_base_size(&self) -> u64 {
+        self.aof.base
     }
 }
 

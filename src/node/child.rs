@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 
 /// Between two reports of a child (µs).  Source: `sendChildInfoGeneric`, once a second.
 const REPORT_US: u64 = 1_000_000;
+/// A child that saves looks at the clock whenever it has saved so many keys.  Source: `rdbSaveDb`; *measured*: 7.0.15, 300 values of
+/// 100 kB, saved in two seconds and written over meanwhile: the report is the one at the end, 1.9 MB, when all are dismissed.
+const KEYS_PER_LOOK: u64 = 1024;
 /// Resident bytes that the cost of a fork is given for (B).
 const GIB: u64 = 1 << 30;
 
@@ -68,6 +71,8 @@ pub(super) struct Child {
     changes: u64,
     cow: CopyOnWrite,
     next_report_us: u64,
+    /// Looks at the clock so far.
+    looks: u64,
     /// The largest report so far (B).
     peak: u64,
     /// What its parent told it since the fork, in memory of its own (B).
@@ -157,6 +162,7 @@ impl Node {
             changes: self.persistence.dirty(),
             cow: self.shared_heap(),
             next_report_us: self.now_us + REPORT_US,
+            looks: 0,
             peak: 0,
             told: 0,
             fresh: BTreeMap::new(),
@@ -233,10 +239,12 @@ impl Node {
         let Some(child) = self.child.as_mut() else { return };
         child.cow.dirty_left(dirty);
         child.cow.heap_left(heap);
-        if now_us >= child.next_report_us && now_us < child.ends_us {
+        let looks = child.saved(now_us) / KEYS_PER_LOOK;
+        if now_us >= child.next_report_us && looks > child.looks && now_us < child.ends_us {
             child.report(now_us);
             child.next_report_us += REPORT_US;
         }
+        child.looks = looks;
         if now_us >= child.ends_us {
             self.end_child(ChildEnd::Done);
         }

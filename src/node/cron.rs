@@ -69,6 +69,12 @@ impl Node {
         }
         self.lazyfree_for(0);
         self.run_eviction_timer();
+        self.flush_propagated();
+    }
+
+    /// What was propagated goes to the append-only file, and to replicas.
+    #[inline]
+    pub fn flush_propagated(&mut self) {
         if self.propagates() {
             self.flush_aof();
             self.feed_replicas();

@@ -270,6 +270,7 @@ impl Node {
                 setup.ids.iter().map(|&ids| ids as usize).sum(),
                 setup.allocator,
                 profile.cache_oblivious(setup.allocator),
+                profile.process.of(setup.allocator),
             ),
             host: host::Host { setup: setup.host, ..host::Host::default() },
             startup: info::startup_memory(profile, setup.allocator, &setup.config),

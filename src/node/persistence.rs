@@ -4,7 +4,10 @@
 
 use super::Node;
 use super::child::ChildKind;
+use super::ledger::MemoryPart;
 use super::notice::EventKind;
+use crate::layout::rdb;
+use crate::layout::string::Encoding;
 use crate::units::Micros;
 
 /// After a failed snapshot the next one waits this long (s).  Source: `CONFIG_BGSAVE_RETRY_DELAY`.
@@ -34,6 +37,8 @@ pub struct PersistenceInfo {
     pub aof_last_cow_size: u64,
     /// `aof_current_size` (B).
     pub aof_current_size: u64,
+    /// `aof_base_size` (B).
+    pub aof_base_size: u64,
     /// `active_defrag_hits`: allocations moved.
     pub active_defrag_hits: u64,
 }
@@ -165,6 +170,31 @@ impl Node {
         Micros(keys_us + bytes_us as u64).max(disk)
     }
 
+    /// How long the file is that a child writes: keys and strings as they are saved, of bytes that do not compress, and
+    /// collections by what they take (B).
+    pub(super) fn rdb_bytes(&self) -> u64 {
+        let clock = match (self.config.maxmemory_policy.forbids_shared_integers(), self.counts_accesses()) {
+            (true, true) => COUNTER_BYTES,
+            (true, false) => IDLE_BYTES,
+            (false, _) => 0,
+        };
+        let (mut saved, mut strings) = (FILE_BYTES, 0);
+        for slot in self.keys.present() {
+            let entry = &self.keys.entries[slot as usize];
+            let value = match entry.sizes.encoding {
+                Encoding::Collection => 0,
+                Encoding::Int => rdb::integer(entry.sizes.payload.cast_signed()),
+                Encoding::Embstr | Encoding::Raw | Encoding::RawTrimmed => rdb::string(entry.sizes.payload),
+            };
+            if value > 0 {
+                strings += entry.sizes.value_total();
+            }
+            let expiry = if entry.has_ttl() { rdb::EXPIRY } else { 0 };
+            saved += rdb::key(self.mean_key_length(slot)) + value + expiry + clock;
+        }
+        saved + self.ledger.part(MemoryPart::Values).saturating_sub(strings)
+    }
+
     /// What `INFO` says of persistence.
     pub(super) fn persistence_info(&self) -> PersistenceInfo {
         let persistence = &self.persistence;
@@ -175,6 +205,7 @@ impl Node {
             latest_fork_usec: persistence.latest_fork_usec,
             aof_last_cow_size: persistence.aof_last_cow_size,
             aof_current_size: self.aof_current_size(),
+            aof_base_size: self.aof_base_size(),
             active_defrag_hits: self.defrag.hits,
         }
     }
@@ -189,6 +220,13 @@ impl Node {
 /// CPU of a child to write a byte, raw and compressed (ps).  *assumed*: dynamics specification, section 12.3.
 const RAW_BYTE_PS: u128 = 2_000;
 const COMPRESSED_BYTE_PS: u128 = 12_000;
+
+/// Header, auxiliary fields, end and checksum of an RDB file (B).  *measured*: 7.0.15, a file of 50 000 keys.
+const FILE_BYTES: u64 = 98;
+/// A key's idle time, up to 4.5 hours, and its counter of accesses, where the policy ranks by it (B).  Source:
+/// `rdbSaveKeyValuePair`.
+const IDLE_BYTES: u64 = 3;
+const COUNTER_BYTES: u64 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -180,7 +180,7 @@ impl Node {
         self.propagate(resp::command(&[SET, key, length(payload), 7]));
     }
 
-    fn mean_key_length(&self, slot: Slot) -> u64 {
+    pub(super) fn mean_key_length(&self, slot: Slot) -> u64 {
         self.names[self.keys.entries[slot as usize].sizes.keyspace as usize].mean()
     }
 

@@ -249,6 +249,7 @@ impl Node {
 
     /// Before each sleep: replicas are sent what they take, and blocks that nobody needs are freed.
     pub(super) fn feed_replicas(&mut self) {
+        self.end_loads();
         let (now_us, now) = (self.now_us, self.sim_time());
         let replication = &mut self.replication;
         let span = Micros(now_us.saturating_sub(replication.last_us));
@@ -276,6 +277,18 @@ impl Node {
         }
         replication.trim(self.config.repl_backlog_size.0, TRIM_BEFORE_SLEEP);
         self.charge_replication();
+    }
+
+    /// Replicas that have loaded follow the stream: they say so at once.  Source: `replconfCommand`, `REPLCONF ACK`.
+    fn end_loads(&mut self) {
+        for index in 0..self.replication.replicas.len() {
+            let replica = &mut self.replication.replicas[index];
+            if matches!(replica.state, ReplicaState::Loads { until, .. } if self.now_us >= until) {
+                replica.state = ReplicaState::Online;
+                (replica.heard, replica.failed) = (self.now_us, 0);
+                self.note_event(EventKind::ReplicaOnline { replica: index });
+            }
+        }
     }
 
     /// Drops the replicas that are past a limit.
@@ -363,12 +376,6 @@ impl Node {
         for index in 0..self.replication.replicas.len() {
             match self.replication.replicas[index].state {
                 ReplicaState::Returns { at } if now_us >= at => self.reconnect(index),
-                ReplicaState::Loads { until, .. } if now_us >= until => {
-                    let replica = &mut self.replication.replicas[index];
-                    replica.state = ReplicaState::Online;
-                    (replica.heard, replica.failed) = (now_us, 0);
-                    self.note_event(EventKind::ReplicaOnline { replica: index });
-                }
                 _ => {}
             }
         }
@@ -385,7 +392,7 @@ impl Node {
             self.start_sync();
             self.forget_backlog();
         }
-        if !self.config.repl_diskless_sync {
+        if self.syncs_at_once() {
             self.start_sync();
         }
     }
@@ -398,8 +405,10 @@ impl Node {
         if replication.replicas.iter().any(there) {
             replication.last_replica_us = self.now_us;
         }
-        let (idle, ttl) =
-            (self.now_us - replication.last_replica_us, self.config.repl_backlog_ttl.saturating_mul(1_000_000));
+        let (idle, ttl) = (
+            self.now_us.saturating_sub(replication.last_replica_us),
+            self.config.repl_backlog_ttl.saturating_mul(1_000_000),
+        );
         if replication.begun && self.role == Role::Primary && ttl > 0 && idle > ttl {
             replication.begun = false;
             replication.replicas.iter_mut().for_each(|replica| replica.resumes = false);

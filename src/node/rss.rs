@@ -21,24 +21,23 @@ const EMBEDDED_MOST: u64 = 128;
 /// servers, the same within 4 % on 7.0.15 (both allocators) and 7.2.6.
 const METADATA: u64 = 2_600_000;
 
-/// Memory of a process that is none of the keys', by build.  *measured*: medians of 55 idle servers each, 7.0.15 and 7.2.6.
-#[derive(Debug, Clone, Copy)]
-struct ProcessMemory {
-    /// `allocator_active` beyond `used_memory`: slabs begun, thread caches (B).
-    active: u64,
-    /// `used_memory_rss` beyond `allocator_resident`: binary, libraries, stacks (B).
-    process: u64,
+/// `allocator_active` of an idle server beyond `used_memory`: slabs begun, thread caches (B).  *measured*: medians of 55 idle
+/// servers each, 7.0.15 and 7.2.6; an idle 6.2.14 built with glibc.
+fn idle_active(allocator: Allocator) -> u64 {
+    match allocator {
+        Allocator::Bundled => 330_000,
+        Allocator::System => 861_000,
+        Allocator::Libc => 0,
+    }
 }
 
-impl ProcessMemory {
-    fn of(allocator: Allocator) -> ProcessMemory {
-        match allocator {
-            Allocator::Bundled => ProcessMemory { active: 330_000, process: 2_180_000 },
-            Allocator::System => ProcessMemory { active: 861_000, process: 7_627_000 },
-            // measured: an idle 6.2.14 built with glibc
-            Allocator::Libc => ProcessMemory { active: 0, process: 3_400_000 },
-        }
-    }
+/// Memory of a process that is none of the keys'.
+#[derive(Debug, Clone, Copy)]
+struct ProcessMemory {
+    /// `allocator_active` beyond `used_memory` (B).
+    active: u64,
+    /// `used_memory_rss` beyond `allocator_resident` (B).
+    process: u64,
 }
 
 /// Where the regions of one key lie, indexed by [`Region`].
@@ -83,8 +82,9 @@ impl Alike {
 }
 
 impl Rss {
-    /// A server with an id space of `ids`.
-    pub(super) fn new(ids: usize, allocator: Allocator, cache_oblivious: bool) -> Rss {
+    /// A server with an id space of `ids`, and a process that takes `process` beside its allocator (B).
+    pub(super) fn new(ids: usize, allocator: Allocator, cache_oblivious: bool, process: u64) -> Rss {
+        let process = ProcessMemory { active: idle_active(allocator), process };
         let heap = if allocator == Allocator::Libc {
             Heap::HighWater(0)
         } else if ids <= EXACT_KEYS {
@@ -94,7 +94,7 @@ impl Rss {
         } else {
             Heap::MeanField(MeanField::default())
         };
-        Rss { heap, blocks: MeanField::default(), alike: Alike::default(), process: ProcessMemory::of(allocator) }
+        Rss { heap, blocks: MeanField::default(), alike: Alike::default(), process }
     }
 
     /// What a server takes at its start lies before everything else (B).

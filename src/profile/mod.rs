@@ -200,6 +200,8 @@ pub struct Profile {
     pub shared_integers: bool,
     /// `used_memory_startup` with default configuration (B).
     pub startup: ByAllocator,
+    /// `used_memory_rss` of an idle server beyond `allocator_resident`: binary, libraries, stacks (B).
+    pub process: ByAllocator,
     /// Bytes of startup memory for each database beyond the first (B).
     pub database: ByAllocator,
     /// How the event loop's arrays are sized.

@@ -101,6 +101,8 @@ impl Job {
                 tap.end_pipeline();
                 return (made, true);
             }
+            // Whoever does this waits for the reply before the next command.
+            node.flush_propagated();
             made += 1;
         }
         self.carried -= made as f64;

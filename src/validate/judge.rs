@@ -5,7 +5,7 @@ use super::measurement::Measurement;
 use super::translate::{Translation, translate};
 use super::{cache, churn, cow, expiry, grow, live, load, pubsub, replica};
 use crate::record::{Run, Sample};
-use crate::scenario;
+use crate::scenario::{self, View};
 use crate::sim;
 use std::path::Path;
 
@@ -100,14 +100,19 @@ fn compare(measurement: &Measurement) -> Result<Compared, String> {
         "replica" => replica::compare(measurement, &translation, &run),
         "churn" => churn::compare(measurement, &run),
         "pubsub" => pubsub::compare(measurement, &translation, &run),
-        _ => Err("not modelled yet".to_owned()),
+        _ => super::mechanisms::compare(measurement, &translation, &run),
     }
 }
 
 pub(super) fn simulate(name: &str, translation: &Translation) -> Result<Run, String> {
+    simulate_seen_from(name, translation, View::Primary)
+}
+
+pub(super) fn simulate_seen_from(name: &str, translation: &Translation, view: View) -> Result<Run, String> {
     let input = scenario::Input { name, text: &translation.toml, overrides: &[], base: Path::new(".") };
-    let scenario = scenario::parse(&input, &|_| Err(std::io::ErrorKind::NotFound.into()))
+    let mut scenario = scenario::parse(&input, &|_| Err(std::io::ErrorKind::NotFound.into()))
         .map_err(|error| format!("no scenario: {error}"))?;
+    scenario.view = view;
     sim::run_one(&scenario, 0, OBSERVER, &sim::Unwatched).map_err(|_| "interrupted".to_owned())
 }
 

@@ -18,6 +18,7 @@ mod judge;
 pub mod live;
 mod load;
 pub mod measurement;
+mod mechanisms;
 mod old_table;
 mod pubsub;
 mod repeats;

@@ -70,3 +70,16 @@ pub(super) const REPLICA_TIME: Tolerance = Tolerance::new(0.05, 1.0);
 
 pub(super) const CHURN_USED_MEMORY: Tolerance = Tolerance::new(0.005, USED_MEMORY);
 pub(super) const CHURN_PAGES: Tolerance = Tolerance::new(0.05, PAGES);
+
+/// Kinds of `mechanisms`: `used_memory`, its peaks and largest buffers, pages, copies; times, the floor in seconds.
+pub(super) const MECHANISM_USED_MEMORY: Tolerance = Tolerance::new(0.005, USED_MEMORY);
+pub(super) const MECHANISM_PEAK: Tolerance = Tolerance::new(0.03, USED_MEMORY);
+pub(super) const MECHANISM_PAGES: Tolerance = Tolerance::new(0.05, PAGES);
+pub(super) const MECHANISM_COW: Tolerance = Tolerance::new(0.05, COW);
+pub(super) const MECHANISM_TIME: Tolerance = Tolerance::new(0.05, 1.0);
+
+pub(super) const AOF_FILE: Tolerance = Tolerance::new(0.01, 0.0);
+pub(super) const AOF_BUFFER: Tolerance = Tolerance::new(0.03, 0.0);
+pub(super) const CLIENTS_EVICTED: Tolerance = Tolerance::new(0.0, 1.0);
+/// A busy machine frees up to a third more slowly; the floor is two looks of the script.
+pub(super) const LAZYFREE_TIME: Tolerance = Tolerance::new(0.30, 0.02);

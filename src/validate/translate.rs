@@ -54,7 +54,7 @@ pub(super) fn translate(measurement: &Measurement) -> Option<Translation> {
         "replica" => super::replica::translate(measurement, &mut toml)?,
         "churn" => super::churn::translate(measurement, &mut toml)?,
         "pubsub" => pubsub::scenario(measurement, &mut toml)?,
-        _ => return None,
+        _ => super::mechanisms::translate(measurement, &mut toml)?,
     }
     let (profile, allocator) = measurement.server_names();
     let seed = case.number("seed").unwrap_or(1.0);

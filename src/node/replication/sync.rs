@@ -44,6 +44,15 @@ impl Node {
             }
             None => replica.state = ReplicaState::WaitsForFork { since: self.now_us },
         }
+        if self.syncs_at_once() {
+            self.start_sync();
+        }
+    }
+
+    /// Whether a synchronisation waits for no other replicas.  Source: `syncCommand`; *measured*: 7.0.15 and valkey 9.1.2 fork
+    /// within 30 ms.
+    pub(super) fn syncs_at_once(&self) -> bool {
+        !self.config.repl_diskless_sync || self.config.repl_diskless_sync_delay == 0
     }
 
     /// The backlog is made, if there is none.
