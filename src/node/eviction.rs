@@ -102,8 +102,9 @@ impl Node {
                 }
             }
         }
-        // With nothing left to evict, the server waits a moment for what is being freed.
-        if result == Evicted::Failed && self.lazyfree.is_busy() && self.freed_meanwhile(spent_ns + limit_ns) {
+        // With nothing left to evict, the server waits for what is being freed, until its time is over.
+        // Source: `performEvictions`, `cant_free`.
+        if result == Evicted::Failed && self.lazyfree.is_busy() && self.freed_meanwhile(spent_ns.max(limit_ns)) {
             result = Evicted::Enough;
         }
         self.eviction.running = result == Evicted::Running;

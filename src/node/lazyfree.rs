@@ -5,7 +5,7 @@
 //! the main thread would need: *measured* on 7.0.15, a hash of 10^6 fields takes 356 ms by DEL and 315 ms by UNLINK.
 //! Source: redis 7.0.15 `src/lazyfree.c` (`lazyfreeGetFreeEffort`, `freeObjAsync`), `src/bio.c`.
 //!
-//! Left out: that the table's array goes last is followed, but not which class of blocks goes first.
+//! Left out: which blocks go first; those of each class fall evenly.
 
 use super::Node;
 use super::collection::{Blocks, Collection, Value};

@@ -323,12 +323,6 @@ impl Node {
         &self.config
     }
 
-    /// Keys present.
-    #[must_use]
-    pub fn dbsize(&self) -> u64 {
-        self.main.len()
-    }
-
     /// `used_memory` (B).
     #[inline]
     #[must_use]

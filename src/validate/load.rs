@@ -4,7 +4,7 @@ use super::example::ExampleKey;
 use super::figure::{Along, Compared, Figure, Series, Unit};
 use super::judge::{seen, simulate};
 use super::measurement::Measurement;
-use super::old_table::{self, Point};
+use super::old_table::{self, Doubling, Point};
 use super::tolerance;
 use super::translate::{self, Translation};
 use crate::node::ledger::MemoryPart;
@@ -111,23 +111,20 @@ fn peak_loading(measurement: &Measurement, run: &Run, drawn: f64) -> Result<Figu
 
 /// With which key the old table goes that was there, or was not, when all keys were loaded: how long it lives is known from
 /// runs that load more keys.  Cron looks after it ten times a second, and when a load began between two looks is not
-/// recorded: the nearest of ten phases.
+/// recorded: the mean of ten phases.
 fn old_table_goes(measurement: &Measurement, loaded: &Point) -> Result<Option<Figure>, String> {
     let longer = measurement.with_number("n", loaded.keys * 2.0);
-    let mut nearest: Option<Figure> = None;
+    let (mut lived, mut until) = (Vec::new(), f64::INFINITY);
     for ms in PHASES {
         let translation = translate::translate(&longer).ok_or("not modelled yet")?;
         let toml = translation.toml.replace(translate::BEGIN, &format!("at = \"{ms}ms\""));
         let run = simulate(&measurement.case.name, &Translation { toml, ..translation })?;
         let doublings = old_table::doublings(&run.timeline);
         let Some(index) = doublings.iter().rposition(|doubling| doubling.at <= loaded.keys) else { continue };
-        let until = doublings.get(index + 1).map_or(f64::INFINITY, |next| next.at);
-        let figure = doublings[index].goes(&[*loaded], until);
-        if nearest.as_ref().is_none_or(|best| figure.by_tolerance() < best.by_tolerance()) {
-            nearest = Some(figure);
-        }
+        until = doublings.get(index + 1).map_or(until, |next| until.min(next.at));
+        lived.push(doublings[index]);
     }
-    Ok(nearest)
+    Ok(Doubling::mean(&lived).map(|doubling| doubling.goes(&[*loaded], until)))
 }
 
 /// Arguments of a command that brings elements: objects of their own until it has been executed (B).

@@ -52,6 +52,12 @@ pub(super) fn doublings(timeline: &[Sample]) -> Vec<Doubling> {
 }
 
 impl Doubling {
+    /// The same doubling, of several runs of one load: the old table goes with the mean of their keys.
+    pub(super) fn mean(runs: &[Doubling]) -> Option<Doubling> {
+        let gone = runs.iter().map(|run| run.gone).sum::<f64>() / runs.len() as f64;
+        runs.first().map(|first| Doubling { gone, ..*first })
+    }
+
     /// Whether prediction and measurement differ, and with this old table in the other one would not.
     pub(super) fn is_all_that_differs(&self, point: &Point, tolerance: f64) -> bool {
         let difference = point.measured - point.predicted;

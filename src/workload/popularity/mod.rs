@@ -58,12 +58,6 @@ impl Popularity {
             _ => 0.0,
         }
     }
-
-    /// Whether requests can touch brand-new keys.
-    #[must_use]
-    pub fn makes_new_keys(&self) -> bool {
-        self.new_key_share() > 0.0
-    }
 }
 
 const EXPONENT: ParamSpec = ParamSpec {
