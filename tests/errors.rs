@@ -189,6 +189,8 @@ fn wrong_types_and_values() {
         ("value_name_control", "name = \"session\"", "name = \"a\\u001b[31mb\""),
         ("value_duration", "duration = \"1h\"", "duration = \"15 parsecs\""),
         ("value_duration_zero", "duration = \"1h\"", "duration = 0"),
+        // Nothing is said of the interval, which would be too short for the longest run.
+        ("value_duration_compound", "duration = \"1h\"", "duration = \"1h-5m\"\nsample-interval = \"1s\""),
         ("value_duration_negative", "duration = \"1h\"", "duration = -3"),
         ("value_size", "value-size = 100", "value-size = \"10 stones\""),
         ("value_size_negative", "value-size = 100", "value-size = -1"),

@@ -224,13 +224,15 @@ struct Times {
 }
 
 fn times(table: &Table<'_>, duration: Option<Micros>) -> Times {
+    // Without a duration nothing can be said of an interval.
+    let known = duration.is_some();
     let duration = duration.unwrap_or(DURATION_LIMIT);
     let warmup = table.get("warmup").and_then(|item| item.instant(duration)).unwrap_or_default();
     let default = Micros((duration.0 / SAMPLES_DEFAULT).max(SAMPLE_INTERVAL_MIN.0));
     let sample_interval = table.get("sample-interval").and_then(|item| {
         let interval = item.positive_duration()?;
         let least = Micros(duration.0.div_ceil(SAMPLES_LIMIT)).max(SAMPLE_INTERVAL_LIMIT);
-        if interval < least {
+        if known && interval < least {
             item.refuse(format!("is too short; expected at least {least}, for at most {SAMPLES_LIMIT} samples"));
         }
         Some(interval)
