@@ -163,6 +163,30 @@ fn a_folder_that_cannot_be_written_is_found_before_the_work() {
     assert_eq!(files(folder.path()), ["file", "s.toml"]);
 }
 
+#[test]
+fn validate_says_when_there_is_nothing_to_validate() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (empty, one) = (folder.path().join("empty.jsonl"), folder.path().join("one.jsonl"));
+    fs::write(&empty, "\n").expect("written");
+    fs::write(&one, r#"{"server": "redis-7.0.15", "case": {"name": "a", "kind": "static"}}"#).expect("written");
+    let one = one.display().to_string();
+    for (arguments, told) in [
+        (vec![empty.display().to_string()], "no measurements"),
+        (vec![one.clone(), "--only".to_owned(), "zzz".to_owned()], "--only zzz: no case"),
+    ] {
+        let output = capsim().arg("validate").args(arguments).output().expect("ran");
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(told), "{message}");
+    }
+    // Where a measurement goes is looked at before a server is started.
+    let file = folder.path().join("empty.jsonl").join("below");
+    let output = capsim().args(["validate", "--server", "/no/such/server", "s.toml", "--save"]).arg(&file).output();
+    let output = output.expect("ran");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("empty.jsonl"));
+}
+
 #[cfg(unix)]
 #[test]
 fn nobody_need_listen() {

@@ -46,19 +46,27 @@ impl From<LiveError> for Failure {
 
 /// Drives the server; returns the measurement, told on standard error how it went.
 pub(super) fn measure(binary: &Path, path: &Path, options: &Options) -> Result<Measurement, Failure> {
+    let save = options.save.as_deref().map(folder_and_name).transpose()?;
+    if let Some((folder, _)) = &save {
+        output::check_folder(folder)?;
+    }
     let given = run::load_file(path, &options.set)?;
     let run = simulate(&given.scenario)?;
     live::check(&given.scenario, &run, live::available_memory(), options.force)?;
     let line = interrupt::to_the_end(|| drive(binary, path, given))?;
-    if let Some(file) = &options.save {
-        let (folder, name) = (file.parent().unwrap_or(Path::new("")), file.file_name());
-        let folder = if folder == Path::new("") { Path::new(".") } else { folder };
-        let name = name.ok_or_else(|| Failure::Usage(format!("--save {}: no file name", file.display())))?;
-        let content = (name.to_string_lossy().into_owned(), format!("{line}\n").into_bytes());
-        output::write_folder(folder, &[content], &[])?;
+    if let Some((folder, name)) = save {
+        output::write_folder(folder, &[(name, format!("{line}\n").into_bytes())], &[])?;
     }
     let mut parsed = measurement::parse("the measurement", &line).map_err(|error| Failure::Live(error.to_string()))?;
     parsed.pop().ok_or_else(|| Failure::Live("nothing was measured".to_owned()))
+}
+
+/// The folder and the name of the file to save to.
+fn folder_and_name(file: &Path) -> Result<(&Path, String), Failure> {
+    let name = file.file_name().filter(|_| !file.is_dir());
+    let name = name.ok_or_else(|| Failure::Usage(format!("--save {}: expected the name of a file", file.display())))?;
+    let folder = file.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    Ok((folder, name.to_string_lossy().into_owned()))
 }
 
 fn simulate(scenario: &Scenario) -> Result<Run, Failure> {

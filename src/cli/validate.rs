@@ -50,8 +50,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         let name = path.display().to_string();
         measurements.extend(measurement::parse(&name, &text).map_err(|error| Failure::Usage(error.to_string()))?);
     }
+    if measurements.is_empty() {
+        return Err(Failure::Usage("no measurements; expected a line of JSON each".to_owned()));
+    }
     if let Some(only) = &arguments.only {
         measurements.retain(|m| m.case.name.contains(only.as_str()));
+        if measurements.is_empty() {
+            return Err(Failure::Usage(format!("--only {only}: no case has this in its name")));
+        }
     }
     judge(&measurements, arguments.format, arguments.plots.as_deref())
 }

@@ -51,7 +51,16 @@ impl Server {
         self.connect()?.call(&["SAVE"])?;
         self.stop();
         self.child = spawn(&self.binary, self.port, self.folder.path(), &self.directives)?;
-        self.await_answer()
+        self.await_answer()?;
+        self.await_keys()
+    }
+
+    /// Until the keys are read: a server answers INFO while it reads them, and refuses what needs them.
+    fn await_keys(&mut self) -> Result<(), LiveError> {
+        while self.connect()?.info(Some("persistence"))?.text("loading") != Some("0") {
+            thread::sleep(LOOK);
+        }
+        Ok(())
     }
 
     /// A new connection.

@@ -142,7 +142,8 @@ fn strings_drawn(measurement: &Measurement) -> Option<Vec<u64>> {
         // An entry that is a block of its own is no part of keys and values.
         blocks.bytes(&rules) - if blocks.name > 0 { rules.classes.class(blocks.entry) } else { 0 }
     };
-    let mut draws = Draws::new(case.number("seed").unwrap_or(1.0) as u32);
+    let seed = case.parameters.get("seed").map_or(Some(1), Value::as_u64)?;
+    let mut draws = Draws::new(u32::try_from(seed).ok()?);
     let mut alive: Vec<u64> = Vec::new();
     let mut marks = vec![0];
     for step in case.parameters.get("steps")?.as_array()? {

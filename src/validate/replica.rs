@@ -6,6 +6,7 @@ use super::measurement::Measurement;
 use super::tolerance;
 use super::translate::{Translation, keyspace};
 use crate::layout::resp;
+use crate::layout::string::MAX_LENGTH;
 use crate::record::{EventKind, Run, Sample};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -33,8 +34,10 @@ fn rate(measurement: &Measurement) -> Option<f64> {
 
 /// Bytes of stream a second.
 fn stream_rate(measurement: &Measurement) -> Option<f64> {
+    // Longer ones are refused with the scenario.
+    let length = |given: f64| (given as u64).min(MAX_LENGTH);
     let (key, value) = (measurement.case.number("key_len")?, measurement.case.number("size")?);
-    Some(rate(measurement)? * resp::command(&[3, key as u64, value as u64]) as f64)
+    Some(rate(measurement)? * resp::command(&[3, length(key), length(value)]) as f64)
 }
 
 /// When the replica was dropped: the first reading without one (s).

@@ -57,7 +57,8 @@ pub(super) fn translate(measurement: &Measurement) -> Option<Translation> {
         _ => super::mechanisms::translate(measurement, &mut toml)?,
     }
     let (profile, allocator) = measurement.server_names();
-    let seed = case.number("seed").unwrap_or(1.0);
+    // One that is no number is refused with the scenario.
+    let seed = case.parameters.get("seed").map_or_else(|| "1".to_owned(), inline);
     let head = format!("title = \"{} on {}\"\nseed = {seed}\n", case.name, measurement.server);
     let server = format!("\n[server]\nprofile = \"{profile}\"\nallocator = \"{allocator}\"\n\n[server.config]\n");
     toml = head + &toml + &server + &config(case);
@@ -219,8 +220,56 @@ fn seconds(value: &Value) -> String {
     let uniform = value.get("dist").and_then(Value::as_str) == Some("uniform");
     match (uniform, value.get("min").and_then(Value::as_u64), value.get("max").and_then(Value::as_u64)) {
         (true, Some(min), Some(max)) => {
-            format!("{{ dist = \"uniform\", min = \"{}ms\", max = \"{}ms\" }}", min * 1000 - 999, max * 1000)
+            format!(
+                "{{ dist = \"uniform\", min = \"{}ms\", max = \"{}ms\" }}",
+                min.saturating_mul(1000).saturating_sub(999),
+                max.saturating_mul(1000)
+            )
         }
         _ => inline(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Outcome, measurement, validate};
+    use serde_json::{Value, json};
+
+    /// Why a record is not judged.
+    fn refused(record: &Value) -> String {
+        let parsed = measurement::parse("test", &record.to_string()).expect("a measurement");
+        match validate(&parsed).pop().map(|result| result.outcome) {
+            Some(Outcome::Skipped(reason)) => reason,
+            other => panic!("judged: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_no_server_could_do_is_refused_with_its_reason() {
+        let replica = |key: Value, size: Value| {
+            let case = json!({"name": "r", "kind": "replica", "n": 10, "key_len": key, "size": size, "duration": 2});
+            let timeline = json!([{"t": 1.5, "connected_slaves": 1, "mem_total_replication_buffers": 9}]);
+            json!({"server": "redis-7.0.15", "case": case, "result": {"writes": 100, "timeline": timeline}})
+        };
+        assert!(refused(&replica(json!(1e300), json!(10))).contains("key-length"));
+        assert!(refused(&replica(json!(10), json!(1e300))).contains("value-size"));
+        let churn = |seed: Value| {
+            let case = json!({"name": "c", "kind": "churn", "key_len": 10, "seed": seed,
+                "steps": [{"fill": 10, "size": 10}]});
+            let mark = |t: f64| json!({"t": t, "used_memory": 1, "allocator_active": 1, "used_memory_rss": 1});
+            json!({"server": "redis-7.0.15", "case": case, "result": {"marks": [mark(1.0), mark(4.0)]}})
+        };
+        for seed in [json!("x"), json!(-1), json!(1.5)] {
+            assert!(refused(&churn(seed)).contains("seed"));
+        }
+        assert!(refused(&churn(json!(1_u64 << 40))).contains("not known"), "the script draws of 32 bits");
+    }
+
+    #[test]
+    fn whole_seconds_begin_at_nothing() {
+        let range = |min: u64, max: u64| super::seconds(&json!({"dist": "uniform", "min": min, "max": max}));
+        assert_eq!(range(0, 2), "{ dist = \"uniform\", min = \"0ms\", max = \"2000ms\" }");
+        assert_eq!(range(2, 3), "{ dist = \"uniform\", min = \"1001ms\", max = \"3000ms\" }");
+        assert!(range(u64::MAX, u64::MAX).contains("18446744073709551615ms"));
     }
 }
