@@ -59,7 +59,8 @@ pub(super) fn translate(measurement: &Measurement) -> Option<Translation> {
     let (profile, allocator) = measurement.server_names();
     // One that is no number is refused with the scenario.
     let seed = case.parameters.get("seed").map_or_else(|| "1".to_owned(), inline);
-    let head = format!("title = \"{} on {}\"\nseed = {seed}\n", case.name, measurement.server);
+    let title = toml::Value::from(format!("{} on {}", case.name, measurement.server));
+    let head = format!("title = {title}\nseed = {seed}\n");
     let server = format!("\n[server]\nprofile = \"{profile}\"\nallocator = \"{allocator}\"\n\n[server.config]\n");
     toml = head + &toml + &server + &config(case);
     Some(Translation { toml, offset_s })
@@ -263,6 +264,20 @@ mod tests {
             assert!(refused(&churn(seed)).contains("seed"));
         }
         assert!(refused(&churn(json!(1_u64 << 40))).contains("not known"), "the script draws of 32 bits");
+    }
+
+    #[test]
+    fn a_name_is_a_title_and_nothing_else() {
+        let judged = |name: &str| {
+            let case = json!({"name": name, "kind": "churn", "key_len": 10, "steps": [{"fill": 10, "size": 10}]});
+            let mark = |t: f64| json!({"t": t, "used_memory": 1, "allocator_active": 1, "used_memory_rss": 1});
+            let record = json!({"server": "redis-7.0.15", "case": case, "result": {"marks": [mark(1.0), mark(4.0)]}});
+            let parsed = measurement::parse("test", &record.to_string()).expect("a measurement");
+            validate(&parsed).pop().map(|result| result.outcome)
+        };
+        assert!(matches!(judged("a \"quoted\" \\ name"), Some(Outcome::Judged(_))));
+        let injected = judged("\"\nduration = 7");
+        assert!(matches!(&injected, Some(Outcome::Skipped(why)) if why.contains("control characters")), "{injected:?}");
     }
 
     #[test]
