@@ -19,6 +19,7 @@ mod hint;
 pub mod layout;
 pub mod live;
 pub mod node;
+pub mod plan;
 pub mod profile;
 pub mod record;
 pub mod report;

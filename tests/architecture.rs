@@ -18,12 +18,16 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("scenario", &["units", "command", "profile", "workload", "node"]),
     ("sim", &["units", "rng", "command", "layout", "profile", "workload", "node", "record", "scenario"]),
     ("analysis", &["units", "scenario", "record", "sim", "node"]),
-    ("report", &["analysis", "record", "units", "node", "bytes", "layout"]),
+    ("plan", &["units", "scenario", "record", "sim", "node", "profile", "analysis"]),
+    ("report", &["plan", "analysis", "record", "units", "node", "bytes", "layout"]),
     ("validate", &["layout", "profile", "scenario", "sim", "record", "analysis", "node", "units"]),
     ("live", &["units", "command", "profile", "node", "record", "scenario", "sim"]),
     (
         "cli",
-        &["live", "bytes", "layout", "profile", "analysis", "report", "scenario", "sim", "validate", "units", "record"],
+        &[
+            "live", "bytes", "layout", "profile", "analysis", "plan", "report", "scenario", "sim", "validate", "units",
+            "record",
+        ],
     ),
 ];
 

@@ -1,9 +1,10 @@
 //! `capsim validate --server`: start a server, drive it with a scenario's own stream, compare.
 
 use super::exit::Failure;
-use super::run::{self, Loaded};
+use super::given::{self, Included};
 use super::{interrupt, output, progress};
 use crate::live::{self, LiveError, Record, Server};
+use crate::plan::Source;
 use crate::profile::{Allocator, Profile};
 use crate::record::Run;
 use crate::scenario::Scenario;
@@ -50,10 +51,11 @@ pub(super) fn measure(binary: &Path, path: &Path, options: &Options) -> Result<M
     if let Some((folder, _)) = &save {
         output::check_folder(folder)?;
     }
-    let given = run::load_file(path, &options.set)?;
-    let run = simulate(&given.scenario)?;
-    live::check(&given.scenario, &run, live::available_memory(), options.force)?;
-    let line = interrupt::to_the_end(|| drive(binary, path, given))?;
+    let (source, included) = given::source(path, given::set_overrides(&options.set)?)?;
+    let scenario = given::parse(&source)?;
+    let run = simulate(&scenario)?;
+    live::check(&scenario, &run, live::available_memory(), options.force)?;
+    let line = interrupt::to_the_end(|| drive(binary, source, &included))?;
     if let Some((folder, name)) = save {
         output::write_folder(folder, &[(name, format!("{line}\n").into_bytes())], &[])?;
     }
@@ -74,8 +76,9 @@ fn simulate(scenario: &Scenario) -> Result<Run, Failure> {
 }
 
 /// The server from its start to its end; a line in the format of measurements.
-fn drive(binary: &Path, path: &Path, mut given: Loaded) -> Result<String, Failure> {
-    let mut server = Server::start(binary, &given.scenario.directives)?;
+fn drive(binary: &Path, mut source: Source, included: &Included) -> Result<String, Failure> {
+    let scenario = given::parse(&source)?;
+    let mut server = Server::start(binary, &scenario.directives)?;
     let info = server.info()?;
     let (release, version) =
         info.release().ok_or_else(|| Failure::Live("the server does not say its version".to_owned()))?;
@@ -83,38 +86,38 @@ fn drive(binary: &Path, path: &Path, mut given: Loaded) -> Result<String, Failur
     let mut notes = String::new();
     match Profile::find(&release) {
         Some(profile) => {
-            if profile.name != given.scenario.profile.name || allocator != given.scenario.allocator {
+            if profile.name != scenario.profile.name || allocator != scenario.allocator {
                 notes += &format!(
                     "the scenario is for {}, allocator {}; the server's are used\n",
-                    given.scenario.profile.name,
-                    given.scenario.allocator.name()
+                    scenario.profile.name,
+                    scenario.allocator.name()
                 );
             }
-            given.overrides.push(("server.profile".to_owned(), release.clone()));
+            source.overrides.push(("server.profile".to_owned(), release.clone()));
         }
         None => {
-            notes += &format!("{release} is not modelled; profile {} is used\n", given.scenario.profile.name);
+            notes += &format!("{release} is not modelled; profile {} is used\n", scenario.profile.name);
         }
     }
-    given.overrides.push(("server.allocator".to_owned(), allocator.name().to_owned()));
-    let given = given.again(path)?;
+    source.overrides.push(("server.allocator".to_owned(), allocator.name().to_owned()));
+    let scenario = given::parse(&source)?;
     notes += &format!(
         "{} {version}, process {}: profile {}, allocator {}\n",
         binary.display(),
         server.pid(),
-        given.scenario.profile.name,
+        scenario.profile.name,
         allocator.name()
     );
     output::complain(&notes);
-    let bar = progress::Bar::new(1, given.scenario.duration, false);
-    let record = live::drive(&given.scenario, &mut server, &bar);
+    let bar = progress::Bar::new(1, scenario.duration, false);
+    let record = live::drive(&scenario, &mut server, &bar);
     bar.finish();
     let record = record?;
     drop(server);
     output::complain(&told(&record));
     let names =
         [label(&release, &version, allocator), version, info.text("mem_allocator").unwrap_or_default().to_owned()];
-    line(&names, path, &given, &record)
+    line(&names, &source, included, &record)
 }
 
 /// The label of a server: `redis-7.0.15-debian`.
@@ -144,16 +147,17 @@ fn told(record: &Record) -> String {
 }
 
 /// A measurement; `names`: the label of the server, its version, `mem_allocator`.
-fn line(names: &[String; 3], path: &Path, given: &Loaded, record: &Record) -> Result<String, Failure> {
+fn line(names: &[String; 3], source: &Source, included: &Included, record: &Record) -> Result<String, Failure> {
     let [label, version, allocator] = names;
+    let files = included.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let files: serde_json::Map<String, Value> =
-        given.files.iter().map(|(path, text)| (path.display().to_string(), Value::from(text.as_str()))).collect();
+        files.iter().map(|(path, text)| (path.display().to_string(), Value::from(text.as_str()))).collect();
     let case = json!({
-        "name": path.file_stem().unwrap_or_default().to_string_lossy(),
+        "name": source.path.file_stem().unwrap_or_default().to_string_lossy(),
         "kind": "live",
-        "scenario": given.text,
-        "base": path.parent().unwrap_or(Path::new(".")).display().to_string(),
-        "set": given.overrides,
+        "scenario": source.text,
+        "base": source.path.parent().unwrap_or(Path::new(".")).display().to_string(),
+        "set": source.overrides,
         "files": files,
     });
     let result = serde_json::to_value(record).map_err(|error| Failure::Live(error.to_string()))?;

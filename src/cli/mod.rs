@@ -5,6 +5,7 @@
 mod bytes;
 mod calibrate;
 mod exit;
+mod given;
 mod input;
 mod interrupt;
 mod live;

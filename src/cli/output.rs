@@ -71,6 +71,12 @@ pub(super) fn write_folder(folder: &Path, files: &[(String, Vec<u8>)], stale: &[
     Ok(())
 }
 
+/// Where the results of a scenario go unless the user says: `output/<scenario's name>`.
+pub(super) fn default_folder(scenario: &Path) -> PathBuf {
+    let stem = scenario.file_stem().filter(|_| scenario != Path::new("-"));
+    Path::new("output").join(stem.unwrap_or_else(|| "stdin".as_ref()))
+}
+
 /// A complete file under a temporary name.
 fn stage(folder: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     let mut file = temporary(folder)?;

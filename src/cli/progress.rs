@@ -20,11 +20,11 @@ pub(super) struct Bar {
 }
 
 impl Bar {
-    /// A bar for some repetitions of a run; hidden when `quiet` and where standard error is no terminal.
-    pub(super) fn new(runs: u32, duration: Micros, quiet: bool) -> Bar {
-        let total = duration.0.saturating_mul(u64::from(runs));
+    /// A bar for some runs that take `total` of simulated time together; hidden when `quiet` and where standard error is
+    /// no terminal.
+    pub(super) fn new(runs: u32, total: Micros, quiet: bool) -> Bar {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(total), target);
+        let bar = ProgressBar::with_draw_target(Some(total.0), target);
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}  {eta} left") {
             bar.set_style(style);
         }

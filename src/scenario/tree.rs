@@ -86,6 +86,9 @@ fn override_value(check: &Check, source: usize, offset: usize, text: &str) -> Op
     }
 }
 
+/// The segment of a path that adds an item to a list: `event.+={ kind = "bgsave", at = "1h" }`.
+const APPENDED: &str = "+";
+
 /// Walks `segments` down from `node`, making tables that are not there, and puts `value` at the end.
 fn splice(check: &Check, mut node: &mut Node, segments: &[&str], place: Place, value: Node) {
     let mut walked: Vec<&str> = Vec::new();
@@ -95,6 +98,14 @@ fn splice(check: &Check, mut node: &mut Node, segments: &[&str], place: Place, v
             Value::Table(entries) => {
                 let index = match entries.iter().position(|entry| entry.key == *segment) {
                     Some(index) => index,
+                    None if depth == 0
+                        && segments.get(1) == Some(&APPENDED)
+                        && super::keys::LISTS.contains(segment) =>
+                    {
+                        let empty = Node { place, value: Value::Array(Vec::new()) };
+                        entries.push(Entry { key: (*segment).to_owned(), key_place: place, node: empty });
+                        entries.len() - 1
+                    }
                     None if depth == 0 && !last && super::keys::LISTS.contains(segment) => {
                         check.problem(
                             place,
@@ -115,6 +126,9 @@ fn splice(check: &Check, mut node: &mut Node, segments: &[&str], place: Place, v
                 node = &mut entries[index].node;
             }
             Value::Array(items) => {
+                if *segment == APPENDED {
+                    items.push(Node { place, value: Value::Table(Vec::new()) });
+                }
                 let Some(index) = find_item(items, segment) else {
                     report_no_item(check, place, &walked.join("."), items, segment);
                     return;
@@ -145,8 +159,11 @@ pub(super) fn name_of(node: &Node) -> Option<&str> {
     }
 }
 
-/// The item that has this name, or else this index.
+/// The item that has this name, or else this index; the last one where it was just added.
 fn find_item(items: &[Node], segment: &str) -> Option<usize> {
+    if segment == APPENDED {
+        return items.len().checked_sub(1);
+    }
     items
         .iter()
         .position(|item| name_of(item) == Some(segment))
